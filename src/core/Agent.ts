@@ -1,0 +1,401 @@
+/**
+ * An agent is a named, typed, observable function; a pattern turns agents into an agent.
+ *
+ * Two kinds share one type. A *leaf* performs a task: any effect, run as one step, recorded as a whole. A *composed*
+ * agent is a program of agents: it opens a scope, and the leaves in it are the steps. Which of the two an agent is can
+ * be told from its `name` only in the journal.
+ */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { dual } from "effect/Function"
+import type * as Layer from "effect/Layer"
+import { type Pipeable, pipeArguments } from "effect/Pipeable"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as AgentCodec from "./AgentCodec.ts"
+import { AgentTimedOut, ContractViolation, UnknownOutcome } from "./AgentError.ts"
+import * as Run from "./Run.ts"
+import * as StepPath from "./StepPath.ts"
+import type * as Task from "./Task.ts"
+
+const TypeId = "~tutti/core/Agent"
+
+export interface Agent<in In, out Out, out E = never, out R = never> extends Pipeable {
+  readonly [TypeId]: typeof TypeId
+  readonly name: string
+  readonly capabilities: ReadonlyArray<string>
+  readonly run: (input: In) => Effect.Effect<Out, E, R>
+}
+
+/** Any agent, for constraints. */
+export type Any = Agent<any, any, any, any>
+export type Input<A> = A extends Agent<infer In, any, any, any> ? In : never
+export type Output<A> = A extends Agent<any, infer Out, any, any> ? Out : never
+export type Error<A> = A extends Agent<any, any, infer E, any> ? E : never
+export type Services<A> = A extends Agent<any, any, any, infer R> ? R : never
+
+/** What a leaf is made of, so that retry and timeout can become part of the step. */
+interface Leaf {
+  readonly task: Task.Any
+  readonly errors: Task.ErrorSchema
+  readonly body: (input: any, info: Run.StepInfo) => Effect.Effect<any, any, any>
+  readonly retry?: Schedule.Schedule<unknown, any, never, any>
+  readonly idempotent: boolean
+  readonly reconcile?: (idempotencyKey: string) => Effect.Effect<Run.Reconciled<any>, never, any>
+}
+
+const leaves = new WeakMap<object, Leaf>()
+
+const make_ = <In, Out, E, R>(
+  name: string,
+  capabilities: ReadonlyArray<string>,
+  run: (input: In) => Effect.Effect<Out, E, R>
+): Agent<In, Out, E, R> => ({
+  [TypeId]: TypeId,
+  name,
+  capabilities,
+  run,
+  pipe() {
+    return pipeArguments(this, arguments)
+  }
+})
+
+const outsideRun: Run.StepInfo = { attempt: 1, idempotencyKey: "" }
+
+/** Runs the leaf with its contract checked, outside any run. */
+const runPlain = (name: string, leaf: Leaf) => {
+  const { checkInput, checkOutput } = AgentCodec.ofTask(leaf.task)
+  const check = (output: unknown) => {
+    const checked = checkOutput(output)
+    return Exit.isSuccess(checked) ? checked : failWith(name, leaf, "output", checked)
+  }
+  return (input: unknown) => {
+    const checked = checkInput(input)
+    if (Exit.isFailure(checked)) return failWith(name, leaf, "input", checked)
+    const attempt = Effect.flatMap(leaf.body(checked.value, outsideRun), check)
+    return leaf.retry === undefined ? attempt : Effect.retry(attempt, leaf.retry)
+  }
+}
+
+const failWith = (name: string, leaf: Leaf, side: "input" | "output", exit: Exit.Failure<any, any>) => {
+  const issue = Cause.findErrorOption(exit.cause)
+  return issue._tag === "Some"
+    ? Exit.fail(AgentCodec.violation(name, leaf.task.name, side, issue.value))
+    : Exit.failCause(exit.cause)
+}
+
+/** Hands the leaf to the run as one step. */
+const runAsStep = (name: string, leaf: Leaf) => {
+  const segment = StepPath.segment(name)
+  const { encodeInput } = AgentCodec.ofTask(leaf.task)
+  const codec = AgentCodec.ofOutcome(leaf.task, leaf.errors)
+  const onUnencodable = (issue: any) => AgentCodec.violation(name, leaf.task.name, "output", issue)
+  const onUnknown = leaf.idempotent
+    ? undefined
+    : (info: { path: string; idempotencyKey: string; startedAt: number }) => new UnknownOutcome({ agent: name, ...info })
+  return ({ run, scope }: Run.Current, input: unknown) => {
+    const encoded = encodeInput(input)
+    if (Exit.isFailure(encoded)) return failWith(name, leaf, "input", encoded)
+    return run.step(scope, {
+      name,
+      segment,
+      input: encoded.value,
+      codec,
+      attempt: (info) => leaf.body(input, info),
+      retry: leaf.retry,
+      idempotent: leaf.idempotent,
+      reconcile: leaf.reconcile,
+      onUnknown,
+      onUnencodable
+    })
+  }
+}
+
+const ofLeaf = (name: string, capabilities: ReadonlyArray<string>, leaf: Leaf): Agent<any, any, any, any> => {
+  let plain: ReturnType<typeof runPlain> | undefined
+  let step: ReturnType<typeof runAsStep> | undefined
+  const agent = make_<any, any, any, any>(name, capabilities, (input) =>
+    Effect.withSpan(
+      Effect.withFiber((fiber) => {
+        const current = fiber.getRef(Run.CurrentRun)
+        return current === undefined
+          ? (plain ??= runPlain(name, leaf))(input)
+          : (step ??= runAsStep(name, leaf))(current, input)
+      }),
+      name
+    ))
+  leaves.set(agent, leaf)
+  return agent
+}
+
+const union = (...schemas: ReadonlyArray<Task.ErrorSchema>): Task.ErrorSchema => Schema.Union(schemas) as any
+
+/**
+ * Makes an agent that performs a task.
+ *
+ * **Details**
+ *
+ * - The input is checked before `run`, the output after it, against the task's schemas: `ContractViolation` names the
+ *   agent, the side and the path in the value.
+ * - `errors` lists failures beyond the task's own, as a schema, so that they survive a restart. An error without a
+ *   schema does not compile.
+ * - Inside a run the whole of `run` is one step: recorded once, never run again after that. A crash before the record
+ *   runs it again with the same `info.idempotencyKey`. Agents called *inside* `run` are part of this step.
+ * - `idempotent: false` says that running it twice does harm: its start is then durable before it begins, and after a
+ *   crash in between `reconcile` is asked. If that is missing, or answers `Unknown`, the step fails with
+ *   `UnknownOutcome`.
+ * - Opens a span named after the agent.
+ *
+ * @category constructors
+ * @stability stable
+ * @since 0.1.0
+ */
+export const make = <
+  T extends Task.Any,
+  Errors extends Task.ErrorSchema = typeof Schema.Never,
+  R = never,
+  const Idempotent extends boolean = true
+>(
+  name: string,
+  options: {
+    readonly task: T
+    readonly errors?: Errors
+    readonly capabilities?: ReadonlyArray<string>
+    readonly idempotent?: Idempotent
+    readonly reconcile?: (
+      idempotencyKey: string
+    ) => Effect.Effect<Run.Reconciled<Task.Output<T>>, never, NoInfer<R>>
+    readonly run: (
+      input: Task.Input<T>,
+      info: Run.StepInfo
+    ) => Effect.Effect<Task.Output<T>, Task.Error<T> | Errors["Type"], R>
+  }
+): Agent<
+  Task.Input<T>,
+  Task.Output<T>,
+  Task.Error<T> | Errors["Type"] | ContractViolation | (Idempotent extends false ? UnknownOutcome : never),
+  R
+> =>
+  ofLeaf(name, options.capabilities ?? [], {
+    task: options.task,
+    errors: union(
+      options.task.error,
+      options.errors ?? Schema.Never,
+      ContractViolation,
+      options.idempotent === false ? UnknownOutcome : Schema.Never
+    ),
+    body: options.run,
+    idempotent: options.idempotent ?? true,
+    ...(options.reconcile === undefined ? {} : { reconcile: options.reconcile })
+  })
+
+/**
+ * Makes an agent out of a program of agents. This is what a pattern is.
+ *
+ * **Details** `run` is not a step: it is executed again on replay, and the agents, signals and timers in it answer from
+ * the journal. Between them it must decide only by its input and by their answers.
+ *
+ * @category constructors
+ * @stability stable
+ * @since 0.1.0
+ */
+export const compose = <In, Out, E, R>(
+  name: string,
+  options: {
+    readonly capabilities?: ReadonlyArray<string>
+    readonly run: (input: In) => Effect.Effect<Out, E, R>
+  }
+): Agent<In, Out, E, R> => {
+  const scoped = Run.scoped(name)
+  return make_(name, options.capabilities ?? [], (input) =>
+    Effect.withSpan(scoped(Effect.suspend(() => options.run(input))), name))
+}
+
+/** Calls the agent. `Agent.run(alice, input)` and `alice.run(input)` are the same. */
+export const run: {
+  <In>(input: In): <Out, E, R>(self: Agent<In, Out, E, R>) => Effect.Effect<Out, E, R>
+  <In, Out, E, R>(self: Agent<In, Out, E, R>, input: In): Effect.Effect<Out, E, R>
+} = dual(2, <In, Out, E, R>(self: Agent<In, Out, E, R>, input: In) => self.run(input))
+
+/**
+ * Tries again by the schedule, which may look at the typed error.
+ *
+ * **Details** In a run each failed attempt of a leaf is journaled with its error and the moment of the next try, so a
+ * crash during the backoff resumes there. The attempts of a composed agent are calls of it, each with its own scope.
+ *
+ * @category combinators
+ * @stability stable
+ * @since 0.1.0
+ */
+export const retry: {
+  <E, R2>(
+    schedule: Schedule.Schedule<unknown, NoInfer<E>, never, R2>
+  ): <In, Out, R>(self: Agent<In, Out, E, R>) => Agent<In, Out, E, R | R2>
+  <In, Out, E, R, R2>(
+    self: Agent<In, Out, E, R>,
+    schedule: Schedule.Schedule<unknown, NoInfer<E>, never, R2>
+  ): Agent<In, Out, E, R | R2>
+} = dual(
+  2,
+  <In, Out, E, R, R2>(self: Agent<In, Out, E, R>, schedule: Schedule.Schedule<unknown, E, never, R2>) => {
+    const leaf = leaves.get(self)
+    if (leaf !== undefined && leaf.retry === undefined) {
+      return ofLeaf(self.name, self.capabilities, { ...leaf, retry: schedule })
+    }
+    return compose<In, Out, E, R | R2>(self.name, {
+      capabilities: self.capabilities,
+      run: (input) => retryDurably(self.run(input), schedule)
+    })
+  }
+)
+
+/** `Effect.retry` whose waits are durable timers and whose clock is the run's. */
+const retryDurably = <A, E, R, R2>(
+  self: Effect.Effect<A, E, R>,
+  schedule: Schedule.Schedule<unknown, E, never, R2>
+): Effect.Effect<A, E, R | R2> =>
+  Run.withCurrent(
+    Effect.fnUntraced(function*({ run, scope }: Run.Current) {
+      const step = yield* Schedule.toStep(schedule)
+      while (true) {
+        const exit = yield* Effect.exit(self)
+        if (Exit.isSuccess(exit)) return exit.value
+        const error = Cause.findErrorOption(exit.cause)
+        if (error._tag === "None") return yield* exit
+        const decided = yield* Effect.exit(step(yield* run.now, error.value))
+        if (Exit.isFailure(decided)) return yield* exit
+        yield* run.sleep(scope, "backoff", decided.value[1])
+      }
+    }),
+    Effect.retry(self, schedule)
+  ) as Effect.Effect<A, E, R | R2>
+
+/**
+ * Interrupts the agent after a time and fails with `AgentTimedOut`.
+ *
+ * **Details** The limit is for one attempt if it stands before `retry` and for all of them if it stands after.
+ *
+ * @category combinators
+ * @stability stable
+ * @since 0.1.0
+ */
+export const timeout: {
+  (duration: Duration.Input): <In, Out, E, R>(self: Agent<In, Out, E, R>) => Agent<In, Out, E | AgentTimedOut, R>
+  <In, Out, E, R>(self: Agent<In, Out, E, R>, duration: Duration.Input): Agent<In, Out, E | AgentTimedOut, R>
+} = dual(2, <In, Out, E, R>(self: Agent<In, Out, E, R>, duration: Duration.Input): Agent<In, Out, any, R> => {
+  const limit = Duration.fromInputUnsafe(duration)
+  const timedOut = Effect.suspend(() => Effect.fail(new AgentTimedOut({ agent: self.name, timeout: limit })))
+  const leaf = leaves.get(self)
+  if (leaf !== undefined && leaf.retry === undefined) {
+    return ofLeaf(self.name, self.capabilities, {
+      ...leaf,
+      errors: union(leaf.errors, AgentTimedOut),
+      body: (input, info) =>
+        Effect.timeoutOrElse(leaf.body(input, info), { duration: limit, orElse: () => timedOut })
+    })
+  }
+  return compose<In, Out, E | AgentTimedOut, R>(self.name, {
+    capabilities: self.capabilities,
+    run: (input) =>
+      Run.withCurrent(
+        ({ run, scope }) =>
+          Effect.raceFirst(self.run(input), Effect.andThen(run.sleep(scope, "timeout", limit), timedOut)),
+        Effect.timeoutOrElse(self.run(input), { duration: limit, orElse: () => timedOut })
+      )
+  })
+})
+
+/**
+ * Calls another agent with the same input when this one fails.
+ *
+ * @category combinators
+ * @stability stable
+ * @since 0.1.0
+ */
+export const orElse: {
+  <In2, Out2, E2, R2>(
+    that: Agent<In2, Out2, E2, R2>
+  ): <In, Out, E, R>(self: Agent<In, Out, E, R>) => Agent<In & In2, Out | Out2, E2, R | R2>
+  <In, Out, E, R, In2, Out2, E2, R2>(
+    self: Agent<In, Out, E, R>,
+    that: Agent<In2, Out2, E2, R2>
+  ): Agent<In & In2, Out | Out2, E2, R | R2>
+} = dual(
+  2,
+  <In, Out, E, R, In2, Out2, E2, R2>(self: Agent<In, Out, E, R>, that: Agent<In2, Out2, E2, R2>) =>
+    make_<In & In2, Out | Out2, E2, R | R2>(self.name, self.capabilities, (input) =>
+      Effect.catch(self.run(input), () => that.run(input)))
+)
+
+/**
+ * Takes another input and turns it into the agent's own. The function must be pure: it runs again on replay.
+ *
+ * @category combinators
+ * @stability stable
+ * @since 0.1.0
+ */
+export const mapInput: {
+  <In2, In>(f: (input: In2) => In): <Out, E, R>(self: Agent<In, Out, E, R>) => Agent<In2, Out, E, R>
+  <In, Out, E, R, In2>(self: Agent<In, Out, E, R>, f: (input: In2) => In): Agent<In2, Out, E, R>
+} = dual(2, <In, Out, E, R, In2>(self: Agent<In, Out, E, R>, f: (input: In2) => In) =>
+  make_<In2, Out, E, R>(self.name, self.capabilities, (input) => Effect.suspend(() => self.run(f(input)))))
+
+/**
+ * Turns the agent's output into another. The function must be pure: it runs again on replay.
+ *
+ * @category combinators
+ * @stability stable
+ * @since 0.1.0
+ */
+export const mapOutput: {
+  <Out, Out2>(f: (output: Out) => Out2): <In, E, R>(self: Agent<In, Out, E, R>) => Agent<In, Out2, E, R>
+  <In, Out, E, R, Out2>(self: Agent<In, Out, E, R>, f: (output: Out) => Out2): Agent<In, Out2, E, R>
+} = dual(2, <In, Out, E, R, Out2>(self: Agent<In, Out, E, R>, f: (output: Out) => Out2) =>
+  make_<In, Out2, E, R>(self.name, self.capabilities, (input) => Effect.map(self.run(input), f)))
+
+/**
+ * Provides services the agent needs. The layer is built for each call, once for all calls under one run of a program.
+ *
+ * @category combinators
+ * @stability stable
+ * @since 0.1.0
+ */
+export const provide: {
+  <ROut, RIn>(
+    layer: Layer.Layer<ROut, never, RIn>
+  ): <In, Out, E, R>(self: Agent<In, Out, E, R>) => Agent<In, Out, E, RIn | Exclude<R, ROut>>
+  <In, Out, E, R, ROut, RIn>(
+    self: Agent<In, Out, E, R>,
+    layer: Layer.Layer<ROut, never, RIn>
+  ): Agent<In, Out, E, RIn | Exclude<R, ROut>>
+} = dual(
+  2,
+  <In, Out, E, R, ROut, RIn>(self: Agent<In, Out, E, R>, layer: Layer.Layer<ROut, never, RIn>) =>
+    transform(self, Effect.provide(layer))
+)
+
+/**
+ * Transforms the effect of each call: for what Effect can do to an effect and has no combinator here. What it adds
+ * must not decide anything: it runs again on replay.
+ *
+ * @category combinators
+ * @stability stable
+ * @since 0.1.0
+ */
+export const transform: {
+  <Out, E, R, Out2, E2, R2>(
+    f: (effect: Effect.Effect<Out, E, R>) => Effect.Effect<Out2, E2, R2>
+  ): <In>(self: Agent<In, Out, E, R>) => Agent<In, Out2, E2, R2>
+  <In, Out, E, R, Out2, E2, R2>(
+    self: Agent<In, Out, E, R>,
+    f: (effect: Effect.Effect<Out, E, R>) => Effect.Effect<Out2, E2, R2>
+  ): Agent<In, Out2, E2, R2>
+} = dual(
+  2,
+  <In, Out, E, R, Out2, E2, R2>(
+    self: Agent<In, Out, E, R>,
+    f: (effect: Effect.Effect<Out, E, R>) => Effect.Effect<Out2, E2, R2>
+  ) => make_<In, Out2, E2, R2>(self.name, self.capabilities, (input) => f(self.run(input)))
+)

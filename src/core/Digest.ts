@@ -1,0 +1,22 @@
+/**
+ * Digest of a step's input: tells on replay that a step was called with something else. Not for security.
+ *
+ * Source: the multiply-and-mix construction of MurmurHash (Appleby, 2008), on two 32-bit lanes.
+ */
+
+/** Base-36 text of 53 bits of the given text's hash. Never changes: old journals are compared with it. */
+export const ofText = (text: string): string => {
+  let high = 0xdeadbeef
+  let low = 0x41c6ce57
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    high = Math.imul(high ^ code, 2654435761)
+    low = Math.imul(low ^ code, 1597334677)
+  }
+  high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909)
+  low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909)
+  return (4294967296 * (2097151 & low) + (high >>> 0)).toString(36)
+}
+
+/** Digest of a JSON value. Key order counts: schemas encode a struct's keys in the order of its fields. */
+export const ofJson = (value: unknown): string => (value === undefined ? "0" : ofText(JSON.stringify(value)))

@@ -1,0 +1,136 @@
+/**
+ * The seam between a program and what keeps it alive.
+ *
+ * A step looks for the current run in its fiber's context. None: it runs its effect directly. One: it hands itself to
+ * the run, which records it. So no agent and no pattern knows whether it is durable, and which engine it runs on.
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Schedule from "effect/Schedule"
+import type * as Schema from "effect/Schema"
+import type * as SchemaIssue from "effect/SchemaIssue"
+import * as StepPath from "./StepPath.ts"
+
+type Json = Schema.Json
+
+/** Turns the outcome of a step into JSON and back. Built once per agent. */
+export interface OutcomeCodec<A, E> {
+  readonly encodeSuccess: (value: A) => Exit.Exit<Json, SchemaIssue.Issue>
+  readonly decodeSuccess: (json: unknown) => Exit.Exit<A, SchemaIssue.Issue>
+  readonly encodeError: (error: E) => Exit.Exit<Json, SchemaIssue.Issue>
+  readonly decodeError: (json: unknown) => Exit.Exit<E, SchemaIssue.Issue>
+}
+
+/** What an attempt may know about itself. */
+export interface StepInfo {
+  /** 1 for the first try. */
+  readonly attempt: number
+  /** The same for every attempt of this step, before and after a crash. Empty outside a run. */
+  readonly idempotencyKey: string
+}
+
+/** Answer of the other side about a step whose owner died. */
+export type Reconciled<A> =
+  | { readonly _tag: "Done"; readonly value: A }
+  | { readonly _tag: "NeverRan" }
+  | { readonly _tag: "Unknown" }
+
+/** One unit of work that a run records. */
+export interface StepSpec<A, E, R> {
+  readonly name: string
+  /** The name as it stands in a path. */
+  readonly segment: string
+  /** Encoded input: its digest is checked on replay. */
+  readonly input: Json
+  readonly codec: OutcomeCodec<A, E>
+  readonly attempt: (info: StepInfo) => Effect.Effect<A, E, R>
+  readonly retry?: Schedule.Schedule<unknown, E, never, R> | undefined
+  /** May the effect be run again after a crash between its start and its record? */
+  readonly idempotent: boolean
+  readonly reconcile?: ((idempotencyKey: string) => Effect.Effect<Reconciled<A>, never, R>) | undefined
+  readonly onUnknown?: ((info: { path: string; idempotencyKey: string; startedAt: number }) => E) | undefined
+  /** The value cannot be encoded: it breaks the contract. */
+  readonly onUnencodable: (issue: SchemaIssue.Issue) => E
+}
+
+/** A typed message to a run, waited for at one place. */
+export interface ReceiveSpec<A> {
+  readonly signal: string
+  readonly decode: (json: unknown) => Exit.Exit<A, SchemaIssue.Issue>
+  /** Give up after so long and answer `undefined`. */
+  readonly timeout?: Duration.Duration | undefined
+}
+
+/** A fact that a pattern states about itself, recorded at its place in the program. */
+export interface Note {
+  readonly type: string
+  readonly data: { readonly [key: string]: Json }
+}
+
+/** A run as its steps see it. */
+export interface Run {
+  readonly runId: string
+  readonly step: <A, E, R>(scope: StepPath.StepScope, spec: StepSpec<A, E, R>) => Effect.Effect<A, E, R>
+  /** Until the deadline fixed when first reached. */
+  readonly sleep: (scope: StepPath.StepScope, segment: string, duration: Duration.Duration) => Effect.Effect<void>
+  readonly receive: <A>(scope: StepPath.StepScope, spec: ReceiveSpec<A>) => Effect.Effect<A | undefined>
+  /** Records the note once, at its place. */
+  readonly note: (scope: StepPath.StepScope, note: Note) => Effect.Effect<void>
+  /** Does the code behind this patch apply to this run? Decided once. */
+  readonly patched: (scope: StepPath.StepScope, id: string) => Effect.Effect<boolean>
+  /** The owner is gone (shutdown, lost lease): nothing may be undone, a successor goes on. */
+  readonly isAbandoned: () => boolean
+  /** Milliseconds since the epoch: the clock, or on replay the time when the journal was written. */
+  readonly now: Effect.Effect<number>
+}
+
+export interface Current {
+  readonly run: Run
+  readonly scope: StepPath.StepScope
+}
+
+/** The run that steps belong to, if any. */
+export const CurrentRun: Context.Reference<Current | undefined> = Context.Reference<Current | undefined>(
+  "tutti/core/CurrentRun",
+  { defaultValue: () => undefined }
+)
+
+/** Uses the current run, or `outside` when there is none. */
+export const withCurrent = <A, E, R, A2, E2, R2>(
+  inside: (current: Current) => Effect.Effect<A, E, R>,
+  outside: Effect.Effect<A2, E2, R2>
+): Effect.Effect<A | A2, E | E2, R | R2> =>
+  Effect.withFiber<A | A2, E | E2, R | R2>((fiber) => {
+    const current = fiber.getRef(CurrentRun)
+    return current === undefined ? outside : inside(current)
+  })
+
+/** Runs the effect in a child scope of its own, so that its steps are counted apart. Outside a run: as it is. */
+export const scoped = (name: string) => {
+  const segment = StepPath.segment(name)
+  return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    withCurrent(
+      ({ run, scope }) =>
+        Effect.provideService(self, CurrentRun, { run, scope: StepPath.makeScope(StepPath.next(scope, segment)) }),
+      self
+    )
+}
+
+/** Runs the effect outside any run: nothing in it is recorded. The body of a step runs so. */
+export const detached = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.provideService(self, CurrentRun, undefined)
+
+/** States a fact in the log of the current run. Outside a run: nothing. */
+export const note = (note: Note): Effect.Effect<void> =>
+  withCurrent(({ run, scope }) => run.note(scope, note), Effect.void)
+
+/**
+ * Set by whoever must hear of a step's success without fail (an undo that is registered with it): the step's record is
+ * then awaited uninterruptibly, and only the body of the step, and its waits, can be interrupted.
+ */
+export const InterruptibleBody: Context.Reference<boolean> = Context.Reference<boolean>(
+  "tutti/core/InterruptibleBody",
+  { defaultValue: () => false }
+)

@@ -1,0 +1,53 @@
+/** What can go wrong between a program and its log. */
+import * as Schema from "effect/Schema"
+
+/** Somebody else appended first. Read again and decide again. */
+export class VersionConflict extends Schema.TaggedError<VersionConflict>()("VersionConflict", {
+  stream: Schema.String,
+  expected: Schema.Union([Schema.Int, Schema.Literals(["NoStream", "StreamExists", "Any"])]),
+  actual: Schema.Int
+}) {
+  override get message(): string {
+    return `Stream "${this.stream}" was expected at version ${this.expected} but is at ${this.actual}.`
+  }
+}
+
+/** The stream was deleted: it can be neither read nor appended to, ever again. */
+export class StreamDeleted extends Schema.TaggedError<StreamDeleted>()("StreamDeleted", {
+  stream: Schema.String
+}) {
+  override get message(): string {
+    return `Stream "${this.stream}" was deleted.`
+  }
+}
+
+/** The store cannot be reached or refuses to work right now. */
+export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", {
+  operation: Schema.String,
+  retryable: Schema.Boolean,
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    return `The event store could not ${this.operation}${this.retryable ? "; trying again may help" : ""}.`
+  }
+}
+
+/** What lies in the store is not what was written: a torn file, a foreign schema, an event that does not decode. */
+export class StoreCorrupt extends Schema.TaggedError<StoreCorrupt>()("StoreCorrupt", {
+  operation: Schema.String,
+  detail: Schema.String,
+  cause: Schema.optionalKey(Schema.Defect())
+}) {
+  override get message(): string {
+    return `The event store could not ${this.operation}: ${this.detail}.`
+  }
+}
+
+/** An operation on the log failed for the given reason; nothing was half done. */
+export class EventStoreError extends Schema.TaggedError<EventStoreError>()("EventStoreError", {
+  reason: Schema.Union([StoreUnavailable, StoreCorrupt, StreamDeleted])
+}) {
+  override get message(): string {
+    return this.reason.message
+  }
+}

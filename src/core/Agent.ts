@@ -64,46 +64,62 @@ const make_ = <In, Out, E, R>(
 
 const outsideRun: Run.StepInfo = { attempt: 1, idempotencyKey: "" }
 
-/** Runs the leaf with its contract checked, outside any run. */
-const runPlain = (name: string, leaf: Leaf) => {
-  const { checkInput, checkOutput } = AgentCodec.ofTask(leaf.task)
-  const check = (output: unknown) => {
-    const checked = checkOutput(output)
-    return Exit.isSuccess(checked) ? checked : failWith(name, leaf, "output", checked)
-  }
-  return (input: unknown) => {
-    const checked = checkInput(input)
-    if (Exit.isFailure(checked)) return failWith(name, leaf, "input", checked)
-    const attempt = Effect.flatMap(leaf.body(checked.value, outsideRun), check)
-    return leaf.retry === undefined ? attempt : Effect.retry(attempt, leaf.retry)
-  }
+type Side = Parameters<typeof AgentCodec.violation>[1]
+
+const violated = (owner: AgentCodec.Owner, side: Side, exit: Exit.Failure<any, any>) => {
+  const issue = Cause.findErrorOption(exit.cause)
+  return issue._tag === "Some" ? Exit.fail(AgentCodec.violation(owner, side, issue.value)) : Exit.failCause(exit.cause)
 }
 
-const failWith = (name: string, leaf: Leaf, side: "input" | "output", exit: Exit.Failure<any, any>) => {
-  const issue = Cause.findErrorOption(exit.cause)
-  return issue._tag === "Some"
-    ? Exit.fail(AgentCodec.violation(name, leaf.task.name, side, issue.value))
-    : Exit.failCause(exit.cause)
+/** One attempt of the body with its output checked: in a run and outside, the same contract holds. */
+const attemptOf = (owner: AgentCodec.Owner, leaf: Leaf) => {
+  const { checkOutput } = AgentCodec.ofTask(leaf.task)
+  const check = (output: unknown) => {
+    const checked = checkOutput(output)
+    return Exit.isSuccess(checked) ? checked : violated(owner, "output", checked)
+  }
+  return (input: unknown, info: Run.StepInfo) => Effect.flatMap(leaf.body(input, info), check)
+}
+
+/** Runs the leaf outside any run. */
+const runPlain = (owner: AgentCodec.Owner, leaf: Leaf) => {
+  const { checkInput } = AgentCodec.ofTask(leaf.task)
+  const attempt = attemptOf(owner, leaf)
+  return (input: unknown) => {
+    const checked = checkInput(input)
+    if (Exit.isFailure(checked)) return violated(owner, "input", checked)
+    if (leaf.retry === undefined) return attempt(checked.value, outsideRun)
+    let attempts = 0
+    return Effect.retry(
+      Effect.suspend(() => attempt(checked.value, { ...outsideRun, attempt: ++attempts })),
+      leaf.retry
+    )
+  }
 }
 
 /** Hands the leaf to the run as one step. */
-const runAsStep = (name: string, leaf: Leaf) => {
+const runAsStep = (owner: AgentCodec.Owner, leaf: Leaf) => {
+  const name = owner.agent
   const segment = StepPath.segment(name)
-  const { encodeInput } = AgentCodec.ofTask(leaf.task)
+  const { checkInput, encodeInput } = AgentCodec.ofTask(leaf.task)
+  const attempt = attemptOf(owner, leaf)
   const codec = AgentCodec.ofOutcome(leaf.task, leaf.errors)
-  const onUnencodable = (issue: any) => AgentCodec.violation(name, leaf.task.name, "output", issue)
+  const onUnencodable = (issue: any) => AgentCodec.violation(owner, "output", issue)
   const onUnknown = leaf.idempotent
     ? undefined
-    : (info: { path: string; idempotencyKey: string; startedAt: number }) => new UnknownOutcome({ agent: name, ...info })
+    : (info: { path: string; idempotencyKey: string; startedAt: number }) =>
+        new UnknownOutcome({ agent: name, ...info })
   return ({ run, scope }: Run.Current, input: unknown) => {
-    const encoded = encodeInput(input)
-    if (Exit.isFailure(encoded)) return failWith(name, leaf, "input", encoded)
+    const checked = checkInput(input)
+    if (Exit.isFailure(checked)) return violated(owner, "input", checked)
+    const encoded = encodeInput(checked.value)
+    if (Exit.isFailure(encoded)) return violated(owner, "input", encoded)
     return run.step(scope, {
       name,
       segment,
       input: encoded.value,
       codec,
-      attempt: (info) => leaf.body(input, info),
+      attempt: (info) => attempt(checked.value, info),
       retry: leaf.retry,
       idempotent: leaf.idempotent,
       reconcile: leaf.reconcile,
@@ -114,6 +130,7 @@ const runAsStep = (name: string, leaf: Leaf) => {
 }
 
 const ofLeaf = (name: string, capabilities: ReadonlyArray<string>, leaf: Leaf): Agent<any, any, any, any> => {
+  const owner: AgentCodec.Owner = { agent: name, task: leaf.task.name }
   let plain: ReturnType<typeof runPlain> | undefined
   let step: ReturnType<typeof runAsStep> | undefined
   const agent = make_<any, any, any, any>(name, capabilities, (input) =>
@@ -121,11 +138,12 @@ const ofLeaf = (name: string, capabilities: ReadonlyArray<string>, leaf: Leaf): 
       Effect.withFiber((fiber) => {
         const current = fiber.getRef(Run.CurrentRun)
         return current === undefined
-          ? (plain ??= runPlain(name, leaf))(input)
-          : (step ??= runAsStep(name, leaf))(current, input)
+          ? (plain ??= runPlain(owner, leaf))(input)
+          : (step ??= runAsStep(owner, leaf))(current, input)
       }),
       name
-    ))
+    )
+  )
   leaves.set(agent, leaf)
   return agent
 }
@@ -164,9 +182,7 @@ export const make = <
     readonly errors?: Errors
     readonly capabilities?: ReadonlyArray<string>
     readonly idempotent?: Idempotent
-    readonly reconcile?: (
-      idempotencyKey: string
-    ) => Effect.Effect<Run.Reconciled<Task.Output<T>>, never, NoInfer<R>>
+    readonly reconcile?: (idempotencyKey: string) => Effect.Effect<Run.Reconciled<Task.Output<T>>, never, NoInfer<R>>
     readonly run: (
       input: Task.Input<T>,
       info: Run.StepInfo
@@ -210,7 +226,8 @@ export const compose = <In, Out, E, R>(
 ): Agent<In, Out, E, R> => {
   const scoped = Run.scoped(name)
   return make_(name, options.capabilities ?? [], (input) =>
-    Effect.withSpan(scoped(Effect.suspend(() => options.run(input))), name))
+    Effect.withSpan(scoped(Effect.suspend(() => options.run(input))), name)
+  )
 }
 
 /** Calls the agent. `Agent.run(alice, input)` and `alice.run(input)` are the same. */
@@ -237,19 +254,16 @@ export const retry: {
     self: Agent<In, Out, E, R>,
     schedule: Schedule.Schedule<unknown, NoInfer<E>, never, R2>
   ): Agent<In, Out, E, R | R2>
-} = dual(
-  2,
-  <In, Out, E, R, R2>(self: Agent<In, Out, E, R>, schedule: Schedule.Schedule<unknown, E, never, R2>) => {
-    const leaf = leaves.get(self)
-    if (leaf !== undefined && leaf.retry === undefined) {
-      return ofLeaf(self.name, self.capabilities, { ...leaf, retry: schedule })
-    }
-    return compose<In, Out, E, R | R2>(self.name, {
-      capabilities: self.capabilities,
-      run: (input) => retryDurably(self.run(input), schedule)
-    })
+} = dual(2, <In, Out, E, R, R2>(self: Agent<In, Out, E, R>, schedule: Schedule.Schedule<unknown, E, never, R2>) => {
+  const leaf = leaves.get(self)
+  if (leaf !== undefined && leaf.retry === undefined) {
+    return ofLeaf(self.name, self.capabilities, { ...leaf, retry: schedule })
   }
-)
+  return compose<In, Out, E, R | R2>(self.name, {
+    capabilities: self.capabilities,
+    run: (input) => retryDurably(self.run(input), schedule)
+  })
+})
 
 /** `Effect.retry` whose waits are durable timers and whose clock is the run's. */
 const retryDurably = <A, E, R, R2>(
@@ -257,7 +271,7 @@ const retryDurably = <A, E, R, R2>(
   schedule: Schedule.Schedule<unknown, E, never, R2>
 ): Effect.Effect<A, E, R | R2> =>
   Run.withCurrent(
-    Effect.fnUntraced(function*({ run, scope }: Run.Current) {
+    Effect.fnUntraced(function* ({ run, scope }: Run.Current) {
       const step = yield* Schedule.toStep(schedule)
       while (true) {
         const exit = yield* Effect.exit(self)
@@ -292,8 +306,7 @@ export const timeout: {
     return ofLeaf(self.name, self.capabilities, {
       ...leaf,
       errors: union(leaf.errors, AgentTimedOut),
-      body: (input, info) =>
-        Effect.timeoutOrElse(leaf.body(input, info), { duration: limit, orElse: () => timedOut })
+      body: (input, info) => Effect.timeoutOrElse(leaf.body(input, info), { duration: limit, orElse: () => timedOut })
     })
   }
   return compose<In, Out, E | AgentTimedOut, R>(self.name, {
@@ -322,11 +335,10 @@ export const orElse: {
     self: Agent<In, Out, E, R>,
     that: Agent<In2, Out2, E2, R2>
   ): Agent<In & In2, Out | Out2, E2, R | R2>
-} = dual(
-  2,
-  <In, Out, E, R, In2, Out2, E2, R2>(self: Agent<In, Out, E, R>, that: Agent<In2, Out2, E2, R2>) =>
-    make_<In & In2, Out | Out2, E2, R | R2>(self.name, self.capabilities, (input) =>
-      Effect.catch(self.run(input), () => that.run(input)))
+} = dual(2, <In, Out, E, R, In2, Out2, E2, R2>(self: Agent<In, Out, E, R>, that: Agent<In2, Out2, E2, R2>) =>
+  make_<In & In2, Out | Out2, E2, R | R2>(self.name, self.capabilities, (input) =>
+    Effect.catch(self.run(input), () => that.run(input))
+  )
 )
 
 /**
@@ -340,7 +352,8 @@ export const mapInput: {
   <In2, In>(f: (input: In2) => In): <Out, E, R>(self: Agent<In, Out, E, R>) => Agent<In2, Out, E, R>
   <In, Out, E, R, In2>(self: Agent<In, Out, E, R>, f: (input: In2) => In): Agent<In2, Out, E, R>
 } = dual(2, <In, Out, E, R, In2>(self: Agent<In, Out, E, R>, f: (input: In2) => In) =>
-  make_<In2, Out, E, R>(self.name, self.capabilities, (input) => Effect.suspend(() => self.run(f(input)))))
+  make_<In2, Out, E, R>(self.name, self.capabilities, (input) => Effect.suspend(() => self.run(f(input))))
+)
 
 /**
  * Turns the agent's output into another. The function must be pure: it runs again on replay.
@@ -353,7 +366,8 @@ export const mapOutput: {
   <Out, Out2>(f: (output: Out) => Out2): <In, E, R>(self: Agent<In, Out, E, R>) => Agent<In, Out2, E, R>
   <In, Out, E, R, Out2>(self: Agent<In, Out, E, R>, f: (output: Out) => Out2): Agent<In, Out2, E, R>
 } = dual(2, <In, Out, E, R, Out2>(self: Agent<In, Out, E, R>, f: (output: Out) => Out2) =>
-  make_<In, Out2, E, R>(self.name, self.capabilities, (input) => Effect.map(self.run(input), f)))
+  make_<In, Out2, E, R>(self.name, self.capabilities, (input) => Effect.map(self.run(input), f))
+)
 
 /**
  * Provides services the agent needs. The layer is built for each call, once for all calls under one run of a program.
@@ -370,10 +384,8 @@ export const provide: {
     self: Agent<In, Out, E, R>,
     layer: Layer.Layer<ROut, never, RIn>
   ): Agent<In, Out, E, RIn | Exclude<R, ROut>>
-} = dual(
-  2,
-  <In, Out, E, R, ROut, RIn>(self: Agent<In, Out, E, R>, layer: Layer.Layer<ROut, never, RIn>) =>
-    transform(self, Effect.provide(layer))
+} = dual(2, <In, Out, E, R, ROut, RIn>(self: Agent<In, Out, E, R>, layer: Layer.Layer<ROut, never, RIn>) =>
+  transform(self, Effect.provide(layer))
 )
 
 /**

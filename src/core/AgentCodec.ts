@@ -61,18 +61,18 @@ export const ofOutcome = (task: Task.Any, errors: Task.ErrorSchema): OutcomeCode
 
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
 
+/** Whose boundary it is. */
+export interface Owner {
+  readonly agent: string
+  readonly task: string
+}
+
 /** Names the agent and the place in the value. The value itself stays out: it may be a secret. */
-export const violation = (
-  agent: string,
-  task: string,
-  side: "input" | "output",
-  issue: SchemaIssue.Issue
-): ContractViolation => {
+export const violation = (owner: Owner, side: "input" | "output", issue: SchemaIssue.Issue): ContractViolation => {
   const first = formatIssue(issue).issues[0]
   const path = (first?.path ?? []).map((key) => (typeof key === "object" ? key.key : key))
   return new ContractViolation({
-    agent,
-    task,
+    ...owner,
     side,
     path: path.map((key) => (typeof key === "symbol" ? String(key) : key)),
     issue: first?.message ?? "does not match its schema"

@@ -1,7 +1,7 @@
 /**
  * Digest of a step's input: tells on replay that a step was called with something else. Not for security.
  *
- * Source: the multiply-and-mix construction of MurmurHash (Appleby, 2008), on two 32-bit lanes.
+ * Source: cyrb53 (bryc, 2018, public domain), seed 0; its last mix is that of MurmurHash3 (Appleby, 2011).
  */
 
 /** Base-36 text of 53 bits of the given text's hash. Never changes: old journals are compared with it. */

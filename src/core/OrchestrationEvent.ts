@@ -30,7 +30,9 @@ export const RunBlocked = Schema.TaggedStruct("RunBlocked", {
   expected: Schema.String,
   found: Schema.String
 })
-export const RunCancelRequested = Schema.TaggedStruct("RunCancelRequested", { reason: Schema.optionalKey(Schema.String) })
+export const RunCancelRequested = Schema.TaggedStruct("RunCancelRequested", {
+  reason: Schema.optionalKey(Schema.String)
+})
 export const RunCancelled = Schema.TaggedStruct("RunCancelled", { reason: Schema.optionalKey(Schema.String) })
 export const RunCompleted = Schema.TaggedStruct("RunCompleted", { output: Data })
 /** `error`: a typed failure. `defect`: a bug. */
@@ -49,7 +51,7 @@ export const RunContinued = Schema.TaggedStruct("RunContinued", {
 })
 
 /** Written before the effect of a step that must not run twice, or of every step where start markers are on. */
-export const StepStarted = Schema.TaggedStruct("StepStarted", { name: Schema.String, digest: Schema.String })
+export const StepStarted = Schema.TaggedStruct("StepStarted", { digest: Schema.String })
 export const StepAttemptFailed = Schema.TaggedStruct("StepAttemptFailed", {
   attempt: Schema.Int,
   error: Data,
@@ -57,17 +59,13 @@ export const StepAttemptFailed = Schema.TaggedStruct("StepAttemptFailed", {
   retryAt: Schema.Number
 })
 export const StepCompleted = Schema.TaggedStruct("StepCompleted", {
-  name: Schema.String,
   digest: Schema.String,
-  output: Schema.optionalKey(Data),
-  startedAt: Schema.optionalKey(Schema.Number)
+  output: Schema.optionalKey(Data)
 })
 export const StepFailed = Schema.TaggedStruct("StepFailed", {
-  name: Schema.String,
   digest: Schema.String,
   error: Schema.optionalKey(Data),
-  defect: Schema.optionalKey(Data),
-  startedAt: Schema.optionalKey(Schema.Number)
+  defect: Schema.optionalKey(Data)
 })
 
 export const TimerScheduled = Schema.TaggedStruct("TimerScheduled", { deadline: Schema.Number })
@@ -99,7 +97,10 @@ export const ChildStarted = Schema.TaggedStruct("ChildStarted", { child: Schema.
 export const PatchApplied = Schema.TaggedStruct("PatchApplied", { id: Schema.String })
 
 /** Stated by patterns about themselves: see `Run.note`. */
-export const WorkerAssigned = Schema.TaggedStruct("WorkerAssigned", { worker: Schema.String, confidence: Schema.Number })
+export const WorkerAssigned = Schema.TaggedStruct("WorkerAssigned", {
+  worker: Schema.String,
+  confidence: Schema.Number
+})
 export const WorkerRestarted = Schema.TaggedStruct("WorkerRestarted", { worker: Schema.String, error: Schema.String })
 export const WorkerFailed = Schema.TaggedStruct("WorkerFailed", { worker: Schema.String, error: Schema.String })
 export const WorkerRerouted = Schema.TaggedStruct("WorkerRerouted", { from: Schema.String, error: Schema.String })

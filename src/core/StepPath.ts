@@ -14,9 +14,12 @@ export interface StepScope {
 
 export const makeScope = (path: string): StepScope => ({ path, calls: new Map() })
 
-/** Escapes the two characters that have a meaning in a path. */
+const reserved = /[%/#]/g
+const escapes: Readonly<Record<string, string>> = { "%": "%25", "/": "%2F", "#": "%23" }
+
+/** Escapes what has a meaning in a path, so that two names never become one. A name without letters is `%`. */
 export const segment = (name: string): string =>
-  name.includes("/") || name.includes("#") ? name.replaceAll("/", "%2F").replaceAll("#", "%23") : name
+  name === "" ? "%" : name.replace(reserved, (character) => escapes[character] ?? character)
 
 /** Path of the next call of `segment` in the scope: `alice`, then `alice#2`, `alice#3`, … */
 export const next = (scope: StepScope, segment: string): string => {

@@ -28,9 +28,11 @@ export type Error<T extends Any> = T["error"]["Type"]
 
 /** A schema, or the fields of a struct. */
 export type SchemaOrFields = DataSchema | { readonly [field: string]: DataSchema }
-export type ToSchema<S extends SchemaOrFields> = S extends DataSchema ? S
-  : S extends Schema.Struct.Fields ? Schema.Struct<S>
-  : never
+export type ToSchema<S extends SchemaOrFields> = S extends DataSchema
+  ? S
+  : S extends Schema.Struct.Fields
+    ? Schema.Struct<S>
+    : never
 
 /** Reads `{ code: Schema.String }` as the struct it stands for. */
 export const toSchema = <const S extends SchemaOrFields>(schema: S): ToSchema<S> =>

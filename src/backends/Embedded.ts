@@ -1,0 +1,82 @@
+/**
+ * Everything in one SQLite file: the default for a single machine. No server, no dependency.
+ *
+ * Tables: `tutti_events` and `tutti_streams` (the log), `tutti_documents` (read
+ * models, checkpoints, leases) and `tutti_schema` (versions of the others). They
+ * may share a file with tables of yours. Beside the file lie `-wal` and `-shm`
+ * while it is open; a backup copies all three, or uses `VACUUM INTO`.
+ *
+ * Several processes may share the file: their appends are fenced as those of
+ * one, and their subscribers see each other's events within `pollInterval`.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Engine } from "../durable/Engine.ts"
+import * as JournalEngine from "../durable/JournalEngine.ts"
+import type { EngineError } from "../durable/RunError.ts"
+import * as EventStore from "../event-store/EventStore.ts"
+import type { EventStoreDriver } from "../event-store/EventStoreDriver.ts"
+import { EventStoreError, StoreUnavailable } from "../event-store/EventStoreError.ts"
+import * as SqliteEventStore from "../event-store/SqliteEventStore.ts"
+import * as Lease from "../persistence/Lease.ts"
+import { Persistence } from "../persistence/Persistence.ts"
+import * as SqlitePersistence from "../persistence/SqlitePersistence.ts"
+import * as NodeSqlite from "./NodeSqlite.ts"
+import * as ProcessLiveness from "./ProcessLiveness.ts"
+
+/**
+ * The file, how safe a commit is, and how the log is batched and watched.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends NodeSqlite.Options, SqliteEventStore.Options, EventStore.Options {
+  readonly engine?: JournalEngine.Options
+}
+
+/**
+ * Everything that a deployment provides.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Services = Engine | EventStore.EventStore | EventStoreDriver | Persistence
+
+/**
+ * A deployment on one SQLite file.
+ *
+ * **Errors**
+ *
+ * `EventStoreError` with `StoreCorrupt`: the file is not a database, is damaged,
+ * or was written by a newer Tutti. With `StoreUnavailable`: it cannot be opened
+ * or written to, or stayed locked.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<Services, EventStoreError | EngineError> =>
+  JournalEngine.layer(options.engine).pipe(
+    Layer.provideMerge(stores(options)),
+    Layer.provide(Layer.succeed(Lease.CurrentLiveness, ProcessLiveness.make()))
+  )
+
+/**
+ * The stores of a deployment, without an engine: to look at runs without taking part.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const stores = (options: Options): Layer.Layer<Exclude<Services, Engine>, EventStoreError> => {
+  const database = NodeSqlite.layer(options).pipe(
+    Layer.catch((error) => Layer.effectContext(Effect.fail(SqliteEventStore.storeError(error))))
+  )
+  const documents = Layer.effect(Persistence, SqlitePersistence.make).pipe(
+    Layer.catch((cause) =>
+      Layer.effectContext(Effect.fail(
+        new EventStoreError({ reason: new StoreUnavailable({ operation: cause.operation, retryable: cause.retryable, cause }) })
+      ))
+    )
+  )
+  const log = EventStore.layerWith(options).pipe(Layer.provideMerge(SqliteEventStore.layerDriver(options)))
+  return Layer.mergeAll(log, documents).pipe(Layer.provide(database))
+}

@@ -1,0 +1,71 @@
+/**
+ * Everything in the memory of one process: for tests, scripts and simulations.
+ *
+ * Tables: none. Nothing survives the process, unless a test keeps the state
+ * with `makeState` and builds a second runtime over it with `layerOf`.
+ */
+import * as Layer from "effect/Layer"
+import * as EventStore from "../event-store/EventStore.ts"
+import type { Engine } from "../durable/Engine.ts"
+import * as JournalEngine from "../durable/JournalEngine.ts"
+import type { EventStoreDriver } from "../event-store/EventStoreDriver.ts"
+import * as MemoryEventStore from "../event-store/MemoryEventStore.ts"
+import * as MemoryPersistence from "../persistence/MemoryPersistence.ts"
+import type { Persistence } from "../persistence/Persistence.ts"
+
+/**
+ * All that a memory deployment remembers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MemoryState {
+  readonly events: MemoryEventStore.MemoryState
+  readonly documents: MemoryPersistence.MemoryDocuments
+}
+
+/**
+ * Makes an empty state.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeState = (): MemoryState => ({
+  events: MemoryEventStore.makeState(),
+  documents: MemoryPersistence.makeState()
+})
+
+/** Everything that a deployment provides. */
+export type Services = Engine | EventStore.EventStore | EventStoreDriver | Persistence
+
+/**
+ * A deployment over the given state: drop a runtime, build another, and it finds what the first one acknowledged.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerOf = (state: MemoryState, options: JournalEngine.Options = {}): Layer.Layer<Services> =>
+  JournalEngine.layer({ lease: "1 hour", ...options }).pipe(
+    Layer.orDie,
+    Layer.provideMerge(storesOf(state))
+  )
+
+/**
+ * The stores of a deployment, without an engine.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const storesOf = (state: MemoryState): Layer.Layer<Exclude<Services, Engine>> =>
+  Layer.mergeAll(
+    EventStore.layerWith({}).pipe(Layer.provideMerge(MemoryEventStore.layerDriverOf(state.events))),
+    MemoryPersistence.layerOf(state.documents)
+  )
+
+/**
+ * A deployment over a fresh state for each build.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Services> = Layer.suspend(() => layerOf(makeState()))

@@ -1,0 +1,38 @@
+/**
+ * Knows whether the process that held a lease is certainly gone, so that a restart after a crash takes over at once.
+ *
+ * Only a process on this machine, since its last boot, can be judged. A process id that was given to another process
+ * meanwhile makes the answer "not known": the lease then runs out as it would without this.
+ */
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Process from "node:process"
+import type { Instance, Liveness } from "../persistence/Lease.ts"
+
+/** Distinguishes this boot of this machine where the system says so. */
+const machine = (): string => {
+  try {
+    return `${Os.hostname()}/${Fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()}`
+  } catch {
+    // Not Linux: the name of the machine must do.
+    return Os.hostname()
+  }
+}
+
+const exists = (pid: number): boolean => {
+  try {
+    Process.kill(pid, 0)
+    return true
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code !== "ESRCH"
+  }
+}
+
+export const make = (): Liveness => {
+  const here = machine()
+  return {
+    instance: { machine: here, pid: Process.pid },
+    isGone: (instance: Instance) =>
+      instance["machine"] === here && typeof instance["pid"] === "number" && !exists(instance["pid"])
+  }
+}

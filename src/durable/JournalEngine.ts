@@ -1,0 +1,369 @@
+/**
+ * The engine: runs are journaled in the event store, and recovered from it.
+ *
+ * Invariants (checked by `test/durable/`):
+ *
+ *   N1. A run that was accepted ends, whichever process carries it out.
+ *   N2. A recorded step is never run again.
+ *   N3. Two owners never both record: the second one's claim fences the first.
+ *   N4. A signal that was stored is received once, in order, around any crash.
+ *
+ * What a crash loses: nothing that was acknowledged. A step under way is unknown (see `StepExecution`).
+ */
+import type * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import type { StoredEvent } from "../event-store/Envelope.ts"
+import { EventStore } from "../event-store/EventStore.ts"
+import * as Lease from "../persistence/Lease.ts"
+import { Persistence } from "../persistence/Persistence.ts"
+import { type Definition, Engine, type StartOptions } from "./Engine.ts"
+import { LiveRun, type RunEnd } from "./LiveRun.ts"
+import * as RunCatalogue from "./RunCatalogue.ts"
+import { EngineError, type RunLost, RunNotFound } from "./RunError.ts"
+import * as RunHistory from "./RunHistory.ts"
+import { inboxStream, runStream } from "./RunJournal.ts"
+
+export interface Options {
+  /** Other owners wait so long for a silent one. Default 15 seconds. */
+  readonly lease?: Duration.Input
+  /** How long a replayed program may take to ask for the next recorded answer. Default 2 seconds. */
+  readonly replayPatience?: Duration.Input
+  /** Runs that are recovered at a time. Default 64. */
+  readonly recoveryConcurrency?: number
+  /** Forget all memory at every answer and replay: proves that a program is deterministic. For tests. */
+  readonly alwaysReplay?: boolean
+}
+
+const commandTags = ["SignalSent", "CancelRequested", "PauseRequested", "ResumeRequested"] as const
+
+const engineError = (operation: string) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, EngineError, R> =>
+  Effect.mapError(self, (cause) => new EngineError({ operation, cause }))
+
+class JournalEngine {
+  readonly definitions: Array<Definition> = []
+  private readonly live = new Map<string, LiveRun>()
+  private readonly waiting = new Map<string, Deferred.Deferred<RunEnd, RunLost>>()
+  private readonly store: typeof EventStore.Service
+  private readonly persistence: typeof Persistence.Service
+  private readonly catalogue: RunCatalogue.RunCatalogue
+  private readonly lease: Lease.Lease
+  private readonly options: Options
+  private readonly fork: (effect: Effect.Effect<void>) => unknown
+
+  constructor(
+    services: {
+      readonly store: typeof EventStore.Service
+      readonly persistence: typeof Persistence.Service
+      readonly catalogue: RunCatalogue.RunCatalogue
+      readonly lease: Lease.Lease
+      readonly context: Context.Context<never>
+    },
+    options: Options
+  ) {
+    this.fork = Effect.runForkWith(services.context)
+    this.store = services.store
+    this.persistence = services.persistence
+    this.catalogue = services.catalogue
+    this.lease = services.lease
+    this.options = options
+  }
+
+  // ------------------------------------------------------------------ port
+
+  readonly register = (definition: Definition) =>
+    Effect.gen({ self: this }, function*() {
+      yield* Effect.acquireRelease(
+        Effect.sync(() => void this.definitions.push(definition)),
+        () => this.unregister(definition)
+      )
+      yield* this.recover(definition)
+    })
+
+  readonly start = (options: StartOptions): Effect.Effect<boolean, EngineError> => {
+    const { definition, definitionVersion, input, key, parent, runId } = options
+    const { epoch, owner } = this.lease
+    const data = {
+      definition,
+      definitionVersion,
+      input,
+      ...(key === undefined ? {} : { key }),
+      ...(parent === undefined ? {} : { parent }),
+      owner,
+      epoch
+    }
+    const meta = { correlationId: options.correlationId ?? runId, runId, definition, definitionVersion, epoch }
+    const accept = Effect.as(this.store.append(runStream(runId), [{ type: "RunStarted", data, meta }], "NoStream"), true)
+    return Effect.uninterruptible(Effect.gen({ self: this }, function*() {
+      const accepted = yield* Effect.catchTag(accept, "VersionConflict", () => Effect.succeed(false))
+      const program = this.definitionOf(definition, definitionVersion)
+      if (accepted && program !== undefined) yield* this.carryOut(program, runId, { _tag: "RunStarted", ...data })
+      return accepted
+    })).pipe(engineError(`start run "${runId}"`))
+  }
+
+  readonly await = (runId: string): Effect.Effect<RunEnd, RunLost | RunNotFound> => {
+    const here = this.waiting.get(runId)
+    if (here !== undefined) return Deferred.await(here)
+    return Effect.flatMap(this.endOf(runId), (end) => end === undefined ? this.awaitElsewhere(runId) : Effect.succeed(end))
+  }
+
+  readonly command = (
+    runId: string,
+    type: typeof commandTags[number],
+    data: { readonly [key: string]: any },
+    id?: string
+  ): Effect.Effect<void, EngineError | RunNotFound> =>
+    Effect.gen({ self: this }, function*() {
+      if (!(yield* this.store.exists(runStream(runId)))) return yield* new RunNotFound({ runId })
+      const meta = { runId, correlationId: runId }
+      yield* this.store.append(inboxStream(runId), [{ ...(id === undefined ? {} : { id }), type, data, meta }], "Any")
+    }).pipe(Effect.catch((error) =>
+      Effect.fail(error._tag === "RunNotFound" ? error : new EngineError({ operation: `reach run "${runId}"`, cause: error }))
+    ))
+
+  readonly list = (filter: RunCatalogue.RunFilter = {}) => this.catalogue.list(filter).pipe(engineError("list runs"))
+
+  readonly get = (runId: string) =>
+    this.catalogue.get(runId).pipe(
+      engineError(`look up run "${runId}"`),
+      Effect.flatMap((run) => run === undefined ? Effect.fail(new RunNotFound({ runId })) : Effect.succeed(run))
+    )
+
+  readonly events = (runId: string, options?: { readonly live?: boolean }) => {
+    const stream = runStream(runId)
+    const events = options?.live === true
+      ? this.store.subscribe({ streamPrefix: stream }).pipe(
+        Stream.filter((event) => event.stream === stream),
+        Stream.takeUntil((event) => RunHistory.isEnd(event.type))
+      )
+      : this.store.read(stream)
+    return Stream.mapError(events, (cause) => new EngineError({ operation: `follow run "${runId}"`, cause }))
+  }
+
+  // ------------------------------------------------------------- recovery
+
+  /** Takes over the open runs of a definition whose owners are gone. */
+  readonly recover = (definition: Definition): Effect.Effect<void, EngineError> =>
+    Effect.gen({ self: this }, function*() {
+      const gone = new Map<string, boolean>()
+      for (let offset = 0;; offset += 1000) {
+        const filter = { definition: definition.name, status: RunCatalogue.openStatuses, limit: 1000, offset }
+        const page = yield* this.catalogue.list(filter)
+        yield* Effect.forEach(page, (run) => this.recoverOne(definition, run, gone), {
+          concurrency: this.options.recoveryConcurrency ?? 64,
+          discard: true
+        })
+        if (page.length < 1000) return
+      }
+    }).pipe(engineError(`recover the runs of "${definition.name}"`))
+
+  private recoverOne(definition: Definition, run: RunCatalogue.RunSummary, gone: Map<string, boolean>) {
+    return Effect.gen({ self: this }, function*() {
+      if (this.live.has(run.runId)) return
+      if (run.owner !== this.lease.owner) {
+        const isGone = gone.get(run.owner) ?? (yield* Lease.isGone(this.persistence, run.owner))
+        gone.set(run.owner, isGone)
+        if (!isGone) return
+      }
+      const program = this.definitionOf(run.definition, run.definitionVersion)
+      if (program !== definition) return
+      yield* this.takeOver(definition, run.runId)
+    })
+  }
+
+  /** Claims the run by writing to its stream: whoever owned it is fenced from here on (N3). */
+  private takeOver(definition: Definition, runId: string) {
+    return Effect.uninterruptible(Effect.gen({ self: this }, function*() {
+      const history = RunHistory.fold(yield* this.store.readArray(runStream(runId)))
+      if (history === undefined || history.ended !== undefined || this.live.has(runId)) return
+      const { epoch, owner } = this.lease
+      const claim = {
+        type: "RunRecovered",
+        data: { owner, epoch },
+        meta: { runId, correlationId: runId, definition: definition.name, definitionVersion: history.definitionVersion, epoch }
+      }
+      const claimed = yield* this.store.append(runStream(runId), [claim], history.version).pipe(
+        Effect.as(true),
+        Effect.catchTag("VersionConflict", () => Effect.succeed(false))
+      )
+      if (claimed) yield* this.launch(definition, runId, { ...history, version: history.version + 1 })
+    }))
+  }
+
+  // ------------------------------------------------------------- carrying out
+
+  private carryOut(definition: Definition, runId: string, started: RunHistory.RunHistory["started"]) {
+    return Effect.flatMap(Effect.clockWith((clock) => clock.currentTimeMillis), (startedAt) =>
+      this.launch(definition, runId, RunHistory.fresh(started, startedAt)))
+  }
+
+  private launch(definition: Definition, runId: string, history: RunHistory.RunHistory): Effect.Effect<void, unknown> {
+    const run = new LiveRun({
+      store: this.store,
+      identity: {
+        runId,
+        definition: definition.name,
+        definitionVersion: history.definitionVersion,
+        correlationId: runId,
+        epoch: this.lease.epoch
+      },
+      history,
+      program: definition.program,
+      startMarkers: definition.startMarkers,
+      patience: Duration.fromInputUnsafe(this.options.replayPatience ?? "2 seconds"),
+      alwaysReplay: this.options.alwaysReplay ?? false,
+      onEnd: (end) => this.settle(runId, Exit.succeed(end)),
+      onLost: (lost) => this.settle(runId, Exit.fail(lost)),
+      onReplaced: () => this.replace(definition, runId)
+    })
+    return Effect.gen({ self: this }, function*() {
+      this.live.set(runId, run)
+      if (!this.waiting.has(runId)) this.waiting.set(runId, Deferred.makeUnsafe())
+      // Stored before it is delivered, delivered to whoever is live: reading after `live.set` misses nothing.
+      if (history.version > 1) yield* this.deliverInbox(runId, run)
+      yield* run.start
+    })
+  }
+
+  private deliverInbox(runId: string, run: LiveRun) {
+    return Effect.flatMap(this.store.readArray(inboxStream(runId)), (commands) =>
+      Effect.sync(() => {
+        for (const command of commands) if (command.type === "SignalSent") this.deliverTo(run, command)
+        const last = commands.findLast(({ type }) => type === "PauseRequested" || type === "ResumeRequested")
+        if (last !== undefined) this.deliverTo(run, last)
+        const cancel = commands.find(({ type }) => type === "CancelRequested")
+        if (cancel !== undefined) this.deliverTo(run, cancel)
+      }))
+  }
+
+  /** Passes a stored command to the run it is for, if that is carried out here. */
+  readonly deliver = (command: StoredEvent): void => {
+    const run = this.live.get(command.stream.slice("inbox/".length))
+    if (run !== undefined) this.deliverTo(run, command)
+  }
+
+  private deliverTo(run: LiveRun, command: StoredEvent): void {
+    const data = command.data as any
+    switch (command.type) {
+      case "SignalSent":
+        return run.deliver({ name: data.signal, payload: data.payload, version: command.version })
+      case "CancelRequested":
+        return void this.fork(run.cancel(data.reason))
+      case "PauseRequested":
+        return void this.fork(run.setPaused(true))
+      case "ResumeRequested":
+        return void this.fork(run.setPaused(false))
+    }
+  }
+
+  private settle(runId: string, exit: Exit.Exit<RunEnd, RunLost>): void {
+    this.live.delete(runId)
+    const deferred = this.waiting.get(runId)
+    this.waiting.delete(runId)
+    if (deferred !== undefined) Deferred.doneUnsafe(deferred, exit)
+  }
+
+  /** Begins the run anew from its stream, under the same owner. */
+  private replace(definition: Definition, runId: string): void {
+    this.live.delete(runId)
+    const relaunch = Effect.gen({ self: this }, function*() {
+      const history = RunHistory.fold(yield* this.store.readArray(runStream(runId)))
+      if (history !== undefined) yield* this.launch(definition, runId, history)
+    })
+    this.fork(Effect.catchCause(relaunch, (cause) =>
+      Effect.sync(() => this.settle(runId, Exit.fail(new EngineError({ operation: `replay run "${runId}"`, cause }))))
+    ))
+  }
+
+  private awaitElsewhere(runId: string): Effect.Effect<RunEnd, RunLost | RunNotFound> {
+    return this.events(runId, { live: true }).pipe(
+      Stream.filter((event) => RunHistory.isEnd(event.type)),
+      Stream.runHead,
+      Effect.flatMap((end) =>
+        end._tag === "Some"
+          ? Effect.succeed({ type: end.value.type, data: end.value.data } as RunEnd)
+          : Effect.fail(new RunNotFound({ runId }))
+      )
+    )
+  }
+
+  /** The end of a run, if it ended. */
+  private endOf(runId: string): Effect.Effect<RunEnd | undefined, EngineError | RunNotFound> {
+    return this.store.readArray(runStream(runId), { direction: "backwards", max: 1 }).pipe(
+      engineError(`look up run "${runId}"`),
+      Effect.flatMap(([last]) => {
+        if (last === undefined) return Effect.fail(new RunNotFound({ runId }))
+        return Effect.succeed(RunHistory.isEnd(last.type) ? { type: last.type, data: last.data } as RunEnd : undefined)
+      })
+    )
+  }
+
+  private definitionOf(name: string, version: number): Definition | undefined {
+    return this.definitions.findLast((definition) =>
+      definition.name === name && (definition.version === version || definition.compatibleWith.includes(version)))
+  }
+
+  private unregister(definition: Definition): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.definitions.splice(this.definitions.indexOf(definition), 1)
+      const orphans = [...this.live.values()].filter((run) => run.definition === definition.name)
+      return Effect.forEach(orphans, (run) => run.stop(), { concurrency: "unbounded", discard: true })
+    })
+  }
+
+  readonly stop = Effect.suspend(() =>
+    Effect.forEach([...this.live.values()], (run) => run.stop(), { concurrency: "unbounded", discard: true }))
+}
+
+/**
+ * The engine over an event store and a document store.
+ *
+ * **Details** Closing the layer stops every run where it stands and undoes nothing: the runs go on at the next start.
+ *
+ * @category layers
+ * @stability stable
+ * @since 0.1.0
+ */
+export const layer = (options: Options = {}): Layer.Layer<Engine, EngineError, EventStore | Persistence> =>
+  Layer.effect(
+    Engine,
+    Effect.gen(function*() {
+      const store = yield* EventStore
+      const persistence = yield* Persistence
+      const duration = Duration.fromInputUnsafe(options.lease ?? "15 seconds")
+      const catalogue = yield* RunCatalogue.make(store, persistence)
+      const lease = yield* Lease.acquire(persistence, { name: "engine", duration })
+      const engine = new JournalEngine({ store, persistence, catalogue, lease, context: yield* Effect.context<never>() }, options)
+      yield* Effect.addFinalizer(() => engine.stop)
+      const head = yield* store.head
+      yield* store.subscribe({ after: head, types: commandTags, streamPrefix: "inbox/" }).pipe(
+        Stream.runForEach((command) => Effect.sync(() => engine.deliver(command))),
+        Effect.retry(Schedule.spaced("1 second")),
+        Effect.forkScoped
+      )
+      const adopt = Effect.suspend(() => Effect.forEach([...engine.definitions], engine.recover, { discard: true }))
+      yield* adopt.pipe(
+        Effect.catch((error) => Effect.logWarning("could not look for abandoned runs", error)),
+        Effect.schedule(Schedule.spaced(duration)),
+        Effect.forkScoped
+      )
+      return Engine.of({
+        register: engine.register,
+        start: engine.start,
+        await: (runId) => Effect.suspend(() => engine.await(runId)),
+        signal: (runId, { id, name, payload }) => engine.command(runId, "SignalSent", { signal: name, payload }, id),
+        cancel: (runId, reason) => engine.command(runId, "CancelRequested", reason === undefined ? {} : { reason }),
+        pause: (runId) => engine.command(runId, "PauseRequested", {}),
+        resume: (runId) => engine.command(runId, "ResumeRequested", {}),
+        list: engine.list,
+        get: engine.get,
+        events: engine.events
+      })
+    }).pipe(engineError("start"))
+  )

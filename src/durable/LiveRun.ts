@@ -1,0 +1,364 @@
+/**
+ * One run, carried out here: the program's fiber, its journal, its inbox.
+ *
+ * A waiting run is a waiting fiber. Replay happens once, when a run is taken over; after that every answer is recorded
+ * and given to the program directly.
+ *
+ * Invariants (checked by `test/durable/`):
+ *
+ *   L1. An answer is durable before the program hears it.
+ *   L2. From the moment its effect has ended until the program has the answer, a step cannot be interrupted.
+ *   L3. Once lost (fenced, stopped, mismatched), a run writes nothing and undoes nothing.
+ *   L4. A cancel request is in the journal before the program is interrupted.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as Schema from "effect/Schema"
+import * as Digest from "../core/Digest.ts"
+import * as Run from "../core/Run.ts"
+import * as StepPath from "../core/StepPath.ts"
+import type { EventStore } from "../event-store/EventStore.ts"
+import type { EventStoreError, VersionConflict } from "../event-store/EventStoreError.ts"
+import { ContinueAsNew } from "./ContinueAsNew.ts"
+import { Inbox, type Signal } from "./Inbox.ts"
+import * as Replay from "./Replay.ts"
+import { EngineError, EngineStopped, Fenced, NonDeterminism, type RunLost } from "./RunError.ts"
+import type { Entry, RunHistory } from "./RunHistory.ts"
+import { type Identity, RunJournal } from "./RunJournal.ts"
+import * as SignalExchange from "./SignalExchange.ts"
+import * as StepExecution from "./StepExecution.ts"
+
+/** How a run ended, as its last event says. */
+export interface RunEnd {
+  readonly type: "RunCompleted" | "RunFailed" | "RunCancelled"
+  readonly data: { readonly output?: Schema.Json; readonly error?: Schema.Json; readonly defect?: Schema.Json; readonly reason?: string }
+}
+
+/** A program on encoded values, with everything it needs provided. */
+export type Program = (input: Schema.Json) => Effect.Effect<Schema.Json, Schema.Json>
+
+export interface Options {
+  readonly store: typeof EventStore.Service
+  readonly identity: Identity
+  readonly history: RunHistory
+  readonly program: Program
+  /** Write a start marker for every step, so that a follower of the log sees it begin. */
+  readonly startMarkers: boolean
+  readonly patience: Duration.Duration
+  /** Forget everything at every answer, and replay. For tests. */
+  readonly alwaysReplay: boolean
+  readonly onEnd: (end: RunEnd) => void
+  readonly onLost: (lost: RunLost) => void
+  /** The run begins anew from its stream: `continueAsNew`, or `alwaysReplay`. */
+  readonly onReplaced: () => void
+}
+
+type Stopped = "ended" | "lost" | "replaced"
+
+export class LiveRun implements Run.Run {
+  readonly runId: string
+  private readonly options: Options
+  private readonly journal: RunJournal
+  private readonly replay: Replay.Replay
+  private readonly inbox: Inbox
+  private readonly patches = new Map<string, boolean>()
+  private fiber: Fiber.Fiber<unknown, unknown> | undefined
+  private stopped: Stopped | undefined
+  private cancelRequested: { readonly reason: string | undefined } | undefined
+  private paused: boolean
+  private readonly untilResumed = new Set<() => void>()
+
+  constructor(options: Options) {
+    const { history } = options
+    this.options = options
+    this.runId = options.identity.runId
+    this.paused = history.paused
+    this.inbox = new Inbox(history.consumedSignals)
+    this.journal = new RunJournal({
+      store: options.store,
+      identity: options.identity,
+      version: history.version,
+      onFailure: (error) => Effect.sync(() => this.lose(this.lostBy(error)))
+    })
+    this.replay = new Replay.Replay({
+      entries: history.entries,
+      patience: options.patience,
+      onCancelRequested: (entry) => Effect.sync(() => this.interruptBy(entry.data.reason)),
+      onMismatch: (mismatch) => this.mismatch(mismatch)
+    })
+  }
+
+  /** Name of the orchestration. */
+  get definition(): string {
+    return this.options.identity.definition
+  }
+
+  /** Starts the program. Returns at once. */
+  readonly start: Effect.Effect<void> = Effect.suspend(() => {
+    const scope = StepPath.makeScope("")
+    const program = Effect.provideService(this.options.program(this.options.history.input as Schema.Json), Run.CurrentRun, {
+      run: this,
+      scope
+    })
+    const main = Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.exit(restore(program)), (exit) => this.finish(exit)))
+    return Effect.gen({ self: this }, function*() {
+      if (!this.replay.isDone) yield* Effect.forkDetach(this.replay.pump)
+      this.fiber = yield* Effect.forkDetach(main)
+    })
+  })
+
+  step<A, E, R>(scope: StepPath.StepScope, spec: Run.StepSpec<A, E, R>): Effect.Effect<A, E, R> {
+    return this.ask(scope, spec.segment, (path, open) => {
+      const digest = Digest.ofJson(spec.input)
+      return {
+        replayed: (entry) =>
+          StepExecution.answer(spec, digest, entry) ??
+          this.mismatched<A, E>(entry, `${spec.name} with input digest ${digest}, or another shape of its outcome`),
+        live: Effect.suspend(() =>
+          StepExecution.execute({
+            spec,
+            path,
+            digest,
+            open,
+            runId: this.runId,
+            journal: this.journal,
+            unfinished: this.options.history.unfinished.get(path),
+            startMarkers: this.options.startMarkers,
+            recorded: this.recorded
+          }))
+      }
+    })
+  }
+
+  sleep(scope: StepPath.StepScope, segment: string, duration: Duration.Duration): Effect.Effect<void> {
+    return this.ask(scope, segment, (path, open) => ({
+      replayed: (entry) => (entry.type === "TimerFired" ? Effect.void : this.mismatched(entry, "a timer")),
+      live: Effect.gen({ self: this }, function*() {
+        const deadline = yield* SignalExchange.deadlineOf(this.journal, this.options.history, path, duration)
+        yield* open(StepExecution.sleepUntil(deadline))
+        yield* this.journal.append("TimerFired", path, {})
+        yield* this.recorded(Effect.void)
+      })
+    }))
+  }
+
+  receive<A>(scope: StepPath.StepScope, spec: Run.ReceiveSpec<A>): Effect.Effect<A | undefined> {
+    return this.ask(scope, StepPath.segment(spec.signal), (path, open) => ({
+      replayed: (entry) => SignalExchange.answer(spec, entry) ?? this.mismatched<A, never>(entry, `signal ${spec.signal}`),
+      live: Effect.flatMap(
+        SignalExchange.receive({ spec, path, open, inbox: this.inbox, journal: this.journal, history: this.options.history }),
+        (value) => this.recorded(Effect.succeed(value))
+      )
+    }))
+  }
+
+  note(scope: StepPath.StepScope, note: Run.Note): Effect.Effect<void> {
+    return this.ask(scope, `~${note.type}`, (path) => ({
+      replayed: (entry) => (entry.type === note.type ? Effect.void : this.mismatched(entry, note.type)),
+      live: this.journal.submit(note.type, path, note.data)
+    }))
+  }
+
+  patched(_scope: StepPath.StepScope, id: string): Effect.Effect<boolean> {
+    return Effect.suspend(() => {
+      const decided = this.patches.get(id)
+      if (decided !== undefined) return Effect.succeed(decided)
+      const path = `~patch/${id}`
+      const index = this.replay.find(path)
+      const applies = index !== undefined || this.replay.isDone
+      this.patches.set(id, applies)
+      if (index !== undefined) return Effect.as(Effect.uninterruptible(this.replay.take(index)), true)
+      return applies ? Effect.as(Effect.uninterruptible(this.journal.append("PatchApplied", path, { id })), true) : Effect.succeed(false)
+    })
+  }
+
+  isAbandoned(): boolean {
+    return this.stopped === "lost"
+  }
+
+  readonly now: Effect.Effect<number> = Effect.suspend(() =>
+    this.replay.isDone
+      ? Clock.currentTimeMillis
+      : Effect.succeed(this.replay.last?.timestamp ?? this.options.history.startedAt)
+  )
+
+  /** Delivers a stored signal. */
+  deliver(signal: Signal): void {
+    this.inbox.deliver(signal)
+  }
+
+  /** Interrupts the program, which then undoes what it has done (L4). */
+  cancel(reason: string | undefined): Effect.Effect<void> {
+    return Effect.uninterruptible(Effect.gen({ self: this }, function*() {
+      yield* this.replay.atFrontier("cancel")
+      if (this.cancelRequested !== undefined || this.stopped !== undefined) return
+      this.cancelRequested = { reason }
+      yield* this.setPaused(false)
+      yield* this.journal.append("RunCancelRequested", undefined, reason === undefined ? {} : { reason })
+      this.interruptBy(reason)
+    }))
+  }
+
+  /** A paused run finishes what is under way and begins no further step. */
+  setPaused(paused: boolean): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.paused === paused || this.stopped !== undefined) return Effect.void
+      this.paused = paused
+      if (!paused) this.releasePaused()
+      return Effect.uninterruptible(this.journal.append(paused ? "RunPaused" : "RunResumed", undefined, {}))
+    })
+  }
+
+  /** The engine stops: the run is left as it is, for whoever recovers it. */
+  stop(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.lose(new EngineStopped({ runId: this.runId }))
+      return this.fiber === undefined ? Effect.void : Effect.asVoid(Fiber.await(this.fiber))
+    })
+  }
+
+  /** The way of every durable primitive: replayed if the journal has its answer, else live when its turn has come. */
+  private ask<A, E, R>(
+    scope: StepPath.StepScope,
+    segment: string,
+    make: (path: string, open: StepExecution.StepCall<A, E, R>["open"]) => {
+      readonly replayed: (entry: Entry) => Effect.Effect<A, E>
+      readonly live: Effect.Effect<A, E, R>
+    }
+  ): Effect.Effect<A, E, R> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.withFiber((fiber) => {
+        const path = StepPath.next(scope, segment)
+        const open = fiber.getRef(Run.InterruptibleBody) ? Effect.interruptible : restore
+        const { live, replayed } = make(path, open)
+        return this.turn(path, open, replayed, live)
+      }))
+  }
+
+  private turn<A, E, R>(
+    path: string,
+    open: StepExecution.StepCall<A, E, R>["open"],
+    replayed: (entry: Entry) => Effect.Effect<A, E>,
+    live: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R> {
+    if (this.stopped !== undefined) return this.stopped === "lost" ? Effect.interrupt : Effect.never
+    if (this.replay.isDone && !this.paused) return live
+    const index = this.replay.find(path)
+    if (index !== undefined) return Effect.flatMap(this.replay.take(index), replayed)
+    const wait = this.replay.isDone ? this.resumed : this.replay.atFrontier(path)
+    return Effect.andThen(open(wait), Effect.suspend(() => this.turn(path, open, replayed, live)))
+  }
+
+  private readonly resumed = Effect.callback<void>((resume) => {
+    const release = () => resume(Effect.void)
+    this.untilResumed.add(release)
+    return Effect.sync(() => void this.untilResumed.delete(release))
+  })
+
+  private releasePaused(): void {
+    const waiting = [...this.untilResumed]
+    this.untilResumed.clear()
+    for (const release of waiting) release()
+  }
+
+  /** Called with every answer once it is recorded. */
+  private readonly recorded = <A, E>(answer: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+    if (!this.options.alwaysReplay) return answer
+    return Effect.suspend(() => {
+      this.replaced()
+      return Effect.never
+    })
+  }
+
+  private replaced(): void {
+    if (this.stopped !== undefined) return
+    this.stopped = "replaced"
+    this.options.onReplaced()
+  }
+
+  private interruptBy(reason: string | undefined): void {
+    this.cancelRequested = { reason }
+    this.fiber?.interruptUnsafe()
+  }
+
+  private finish(exit: Exit.Exit<Schema.Json, Schema.Json>): Effect.Effect<void> {
+    if (this.stopped !== undefined) return Effect.void
+    const unasked = this.replay.unasked[0]
+    if (unasked !== undefined) {
+      return this.mismatch({ path: unasked.path, expected: Replay.describe(unasked), found: "the end of the program" })
+    }
+    const continued = Exit.isFailure(exit) ? ContinueAsNew.find(exit.cause) : undefined
+    return continued === undefined ? this.end(this.endOf(exit)) : this.continueAsNew(continued)
+  }
+
+  private end(end: RunEnd): Effect.Effect<void> {
+    return Effect.andThen(
+      this.journal.append(end.type, undefined, end.data),
+      Effect.sync(() => {
+        if (this.stopped !== undefined) return
+        this.stopped = "ended"
+        this.options.onEnd(end)
+      })
+    )
+  }
+
+  private endOf(exit: Exit.Exit<Schema.Json, Schema.Json>): RunEnd {
+    if (Exit.isSuccess(exit)) return { type: "RunCompleted", data: { output: exit.value } }
+    const error = Cause.findErrorOption(exit.cause)
+    if (error._tag === "Some") return { type: "RunFailed", data: { error: error.value } }
+    if (this.cancelRequested !== undefined && Cause.hasInterrupts(exit.cause)) {
+      const { reason } = this.cancelRequested
+      return { type: "RunCancelled", data: reason === undefined ? {} : { reason } }
+    }
+    return { type: "RunFailed", data: { defect: StepExecution.encodeDefect(Cause.squash(exit.cause)) as Schema.Json } }
+  }
+
+  private continueAsNew(continued: ContinueAsNew): Effect.Effect<void> {
+    const { history, identity } = this.options
+    return Effect.gen({ self: this }, function*() {
+      yield* this.journal.append("RunContinued", undefined, {
+        input: continued.input,
+        definitionVersion: identity.definitionVersion,
+        started: history.started,
+        consumed: this.inbox.consumed
+      })
+      yield* Effect.ignore(this.journal.truncate)
+      this.replaced()
+    })
+  }
+
+  private mismatched<A, E>(entry: Entry, found: string): Effect.Effect<A, E> {
+    return Effect.andThen(
+      this.mismatch({ path: entry.path, expected: Replay.describe(entry), found }),
+      Effect.interrupt
+    )
+  }
+
+  /** The program does not match its journal: the run stays open, blocked, and undoes nothing. */
+  private mismatch(mismatch: Replay.Mismatch): Effect.Effect<void> {
+    return Effect.uninterruptible(Effect.andThen(
+      this.journal.append("RunBlocked", undefined, mismatch),
+      Effect.sync(() => this.lose(new NonDeterminism({ runId: this.runId, ...mismatch })))
+    ))
+  }
+
+  private lostBy(error: VersionConflict | EventStoreError): RunLost {
+    return error._tag === "VersionConflict"
+      ? new Fenced({ runId: this.runId, epoch: this.options.identity.epoch })
+      : new EngineError({ operation: `record run "${this.runId}"`, cause: error })
+  }
+
+  private lose(lost: RunLost): void {
+    if (this.stopped !== undefined) return
+    this.stopped = "lost"
+    this.options.onLost(lost)
+    this.replay.abort()
+    this.releasePaused()
+    this.fiber?.interruptUnsafe()
+  }
+}

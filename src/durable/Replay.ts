@@ -1,0 +1,174 @@
+/**
+ * Gives a program the recorded answers again, in the order in which it received them.
+ *
+ * Invariants (checked by `test/durable/Replay.test.ts`):
+ *
+ *   R1. Answers are delivered in journal order, whatever the order of the questions.
+ *   R2. Before each delivery every fiber of the program has run until it waits.
+ *   R3. A question without a recorded answer waits until all answers are delivered.
+ *   R4. A question that has a recorded answer cannot be interrupted: when it was first asked it was not either.
+ *   R5. If the next answer is not asked for while other questions wait, the program does not match its journal.
+ *
+ * R1 and R2 are what makes undo survive: a branch's failure is not heard before the branch beside it has taken, and
+ * registered the undo of, everything that was recorded earlier.
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Entry } from "./RunHistory.ts"
+
+/** Scheduler turns without a new question after which every fiber is taken to wait (R2). */
+const settleTurns = 6
+
+export interface Mismatch {
+  readonly path: string
+  readonly expected: string
+  readonly found: string
+}
+
+export interface Options {
+  readonly entries: ReadonlyArray<Entry>
+  /** How long the next answer may go unasked while other questions wait (R5). */
+  readonly patience: Duration.Duration
+  /** Called when the journal reaches a cancel request. */
+  readonly onCancelRequested: (entry: Entry) => Effect.Effect<void>
+  readonly onMismatch: (mismatch: Mismatch) => Effect.Effect<void>
+}
+
+export class Replay {
+  private cursor = 0
+  private questions = 0
+  private readonly indexOf = new Map<string, number>()
+  private readonly waiting = new Map<number, (answer: Effect.Effect<Entry>) => void>()
+  private readonly frontier = new Map<() => void, string>()
+  private wakePump: (() => void) | undefined
+  private lastDelivered: Entry | undefined
+  private readonly options: Options
+
+  constructor(options: Options) {
+    this.options = options
+    options.entries.forEach((entry, index) => this.indexOf.set(entry.path, index))
+  }
+
+  get isDone(): boolean {
+    return this.cursor === this.options.entries.length
+  }
+
+  /** The answer delivered last: its time is the program's now. */
+  get last(): Entry | undefined {
+    return this.lastDelivered
+  }
+
+  /** Recorded answers that nobody has asked for. */
+  get unasked(): ReadonlyArray<Entry> {
+    return this.options.entries.slice(this.cursor).filter((_, offset) => !this.waiting.has(this.cursor + offset))
+  }
+
+  /** The recorded answer at a path, if there is one that was not delivered yet. */
+  find(path: string): number | undefined {
+    const index = this.indexOf.get(path)
+    return index === undefined || index < this.cursor ? undefined : index
+  }
+
+  /** Waits for the turn of a recorded answer. To be called uninterruptibly (R4). */
+  take(index: number): Effect.Effect<Entry> {
+    return Effect.callback((resume) => {
+      this.waiting.set(index, resume)
+      this.asked()
+    })
+  }
+
+  /** Waits until every recorded answer is delivered (R3). */
+  atFrontier(path: string): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      if (this.isDone) return resume(Effect.void)
+      const release = () => resume(Effect.void)
+      this.frontier.set(release, path)
+      this.asked()
+      return Effect.sync(() => void this.frontier.delete(release))
+    })
+  }
+
+  /** Delivers one answer after the other. Runs beside the program until all are delivered. */
+  get pump(): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function*() {
+      while (!this.isDone) {
+        yield* this.settle
+        const entry = this.options.entries[this.cursor]!
+        if (entry.type === "RunCancelRequested") {
+          this.advance(entry)
+          yield* this.options.onCancelRequested(entry)
+          continue
+        }
+        const deliver = this.waiting.get(this.cursor)
+        if (deliver !== undefined) {
+          this.waiting.delete(this.cursor)
+          this.advance(entry)
+          deliver(Effect.succeed(entry))
+        } else if (!(yield* this.becomesAsked)) {
+          return yield* this.options.onMismatch(this.mismatch(entry))
+        }
+      }
+      yield* this.settle
+      const released = [...this.frontier.keys()]
+      this.frontier.clear()
+      for (const release of released) release()
+    })
+  }
+
+  /** Interrupts everything that waits: the run is lost here. */
+  abort(): void {
+    const waiting = [...this.waiting.values()]
+    this.waiting.clear()
+    for (const resume of waiting) resume(Effect.interrupt)
+  }
+
+  private advance(entry: Entry): void {
+    this.lastDelivered = entry
+    this.cursor++
+  }
+
+  private asked(): void {
+    this.questions++
+    const wake = this.wakePump
+    this.wakePump = undefined
+    wake?.()
+  }
+
+  private get settle(): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function*() {
+      for (let quiet = 0, seen = this.questions; quiet < settleTurns; quiet++) {
+        yield* Effect.yieldNow
+        if (seen !== this.questions) {
+          seen = this.questions
+          quiet = 0
+        }
+      }
+    })
+  }
+
+  /** Waits for a further question. `false`: others wait, and none came in time. */
+  private get becomesAsked(): Effect.Effect<boolean> {
+    return Effect.gen({ self: this }, function*() {
+      const others = this.frontier.size + this.waiting.size > 0
+      const asked = Effect.as(this.nextQuestion, true)
+      return yield* others ? Effect.raceFirst(asked, Effect.as(Effect.sleep(this.options.patience), false)) : asked
+    })
+  }
+
+  private get nextQuestion(): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      this.wakePump = () => resume(Effect.void)
+      return Effect.sync(() => {
+        this.wakePump = undefined
+      })
+    })
+  }
+
+  private mismatch(entry: Entry): Mismatch {
+    const asked = [...this.frontier.values(), ...[...this.waiting.keys()].map((i) => this.options.entries[i]!.path)]
+    return { path: entry.path, expected: describe(entry), found: asked.length === 0 ? "nothing" : `"${asked.join(`", "`)}"` }
+  }
+}
+
+/** Names an entry for a person. */
+export const describe = (entry: Entry): string => `${entry.type} at "${entry.path}"`

@@ -1,0 +1,94 @@
+/** What a program holds of a run: wait for it, follow it, talk to it. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Random from "effect/Random"
+import type * as Schema from "effect/Schema"
+import type * as SchemaIssue from "effect/SchemaIssue"
+import type * as Stream from "effect/Stream"
+import * as Run from "../core/Run.ts"
+import * as StepPath from "../core/StepPath.ts"
+import type { StoredEvent } from "../event-store/Envelope.ts"
+import { Engine } from "./Engine.ts"
+import type { RunEnd } from "./LiveRun.ts"
+import type { RunSummary } from "./RunCatalogue.ts"
+import type { EngineError, RunCancelled, RunLost, RunNotFound } from "./RunError.ts"
+import * as Signal from "./Signal.ts"
+
+export interface RunHandle<out Out, out E> {
+  readonly id: string
+  /** The outcome of the run. May be awaited any number of times, and in any process. */
+  readonly await: Effect.Effect<Out, E | RunCancelled | RunLost | RunNotFound>
+  /** Everything that happened to the run, and what comes, until it ended. */
+  readonly events: Stream.Stream<StoredEvent, EngineError>
+  readonly status: Effect.Effect<RunSummary, EngineError | RunNotFound>
+  /** Succeeds once the signal is stored. */
+  readonly signal: <A>(
+    signal: Signal.Signal<A>,
+    value: A,
+    options?: Signal.SendOptions
+  ) => Effect.Effect<void, Signal.InvalidSignal | EngineError | RunNotFound>
+  /** Interrupts the run, which then undoes what it has done. Succeeds once the request is stored. */
+  readonly cancel: (reason?: string) => Effect.Effect<void, EngineError | RunNotFound>
+  /** Begins no further step until resumed. */
+  readonly pause: Effect.Effect<void, EngineError | RunNotFound>
+  readonly resume: Effect.Effect<void, EngineError | RunNotFound>
+}
+
+export const make = <Out, E>(
+  engine: typeof Engine.Service,
+  id: string,
+  outcome: (end: RunEnd) => Effect.Effect<Out, E>
+): RunHandle<Out, E> => ({
+  id,
+  await: Effect.flatMap(engine.await(id), outcome),
+  events: engine.events(id, { live: true }),
+  status: engine.get(id),
+  signal: (signal, value, options) =>
+    Effect.flatMap(Signal.encode(signal, value), (payload) =>
+      engine.signal(id, { name: signal.name, payload, id: options?.id })),
+  cancel: (reason) => engine.cancel(id, reason),
+  pause: engine.pause(id),
+  resume: engine.resume(id)
+})
+
+/** A key for a run that was given none: 96 random bits. */
+export const newKey: Effect.Effect<string> = Effect.map(
+  Effect.all([Random.nextIntBetween(0, 2 ** 48 - 1), Random.nextIntBetween(0, 2 ** 48 - 1)]),
+  (parts) => parts.map((part) => part.toString(36).padStart(10, "0")).join("")
+)
+
+/** Runs an orchestration as a child of the current run, or else on its own. */
+export const runOrChild = <Out, E, E2, R>(options: {
+  readonly name: string
+  readonly codec: Run.OutcomeCodec<any, any>
+  readonly encodedInput: () => Exit.Exit<Schema.Json, SchemaIssue.Issue>
+  readonly start: (
+    child: { readonly runId: string; readonly path: string } | undefined
+  ) => Effect.Effect<RunHandle<Out, E>, E2, R>
+}) =>
+  Run.withCurrent(
+    ({ run, scope }) => {
+      const input = options.encodedInput()
+      const segment = StepPath.segment(options.name)
+      const awaited = (path: string) =>
+        Effect.flatMap(options.start({ runId: run.runId, path }), (handle) =>
+          // Awaiting is all that this step does: the child is accepted under an id of its own and found again by it.
+          Effect.onInterrupt(handle.await, () =>
+            run.isAbandoned() ? Effect.void : Effect.ignore(handle.cancel("its parent was cancelled"))))
+      return Effect.context<R>().pipe(Effect.flatMap((context) =>
+        run.step<Out, E | E2 | RunCancelled | RunLost | RunNotFound, never>(scope, {
+          name: options.name,
+          segment,
+          input: Exit.isSuccess(input) ? input.value : null,
+          codec: options.codec,
+          attempt: ({ idempotencyKey }) =>
+            Effect.provideContext(awaited(idempotencyKey.slice(run.runId.length + 1)), context),
+          idempotent: true,
+          onUnencodable: (issue) => {
+            throw new Error(`the outcome of "${options.name}" cannot be encoded: ${String(issue)}`)
+          }
+        })
+      ))
+    },
+    Effect.flatMap(options.start(undefined), (handle) => handle.await)
+  )

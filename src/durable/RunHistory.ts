@@ -1,0 +1,196 @@
+/**
+ * What a run's stream says, folded once when the run is taken over.
+ *
+ * *Entries* are the answers the program received, in the order in which it received them: replay gives them again in
+ * that order. Everything else (start markers, failed attempts, deadlines) is looked up by path.
+ */
+import type { StoredEvent } from "../event-store/Envelope.ts"
+import type * as OrchestrationEvent from "../core/OrchestrationEvent.ts"
+
+/** An answer of the world, recorded at a path. */
+export interface Entry {
+  readonly type: string
+  readonly path: string
+  readonly data: any
+  readonly timestamp: number
+}
+
+/** What is known of a step that has no outcome yet. */
+export interface Unfinished {
+  started: { readonly at: number; readonly digest: string } | undefined
+  attempts: Array<{ readonly error: unknown; readonly at: number; readonly retryAt: number }>
+  deadline: number | undefined
+}
+
+export interface RunHistory {
+  readonly started: OrchestrationEvent.Of<"RunStarted">
+  /** Input of the latest beginning: `continueAsNew` replaces it. */
+  readonly input: unknown
+  readonly definitionVersion: number
+  readonly startedAt: number
+  readonly entries: ReadonlyArray<Entry>
+  readonly unfinished: ReadonlyMap<string, Unfinished>
+  readonly paused: boolean
+  readonly ended: Entry | undefined
+  /** Version of the last inbox event the run has dealt with. */
+  readonly consumedSignals: ReadonlySet<number>
+  /** Version of the stream. */
+  readonly version: number
+  readonly owner: string
+  readonly epoch: number
+}
+
+/** Answers that replay gives again; a note is one, so that it is not recorded twice. */
+const isEntry = (type: string): boolean => !informational.has(type)
+
+const informational: ReadonlySet<string> = new Set<OrchestrationEvent.Tag>([
+  "RunStarted",
+  "RunRecovered",
+  "RunPaused",
+  "RunResumed",
+  "RunBlocked",
+  "RunCancelled",
+  "RunCompleted",
+  "RunFailed",
+  "RunContinued",
+  "StepStarted",
+  "StepAttemptFailed",
+  "TimerScheduled",
+  "SignalRejected",
+  "ChildStarted"
+])
+
+const ends: ReadonlySet<string> = new Set<OrchestrationEvent.Tag>(["RunCompleted", "RunFailed", "RunCancelled"])
+
+/** Tells whether an event ends its run. */
+export const isEnd = (type: string): boolean => ends.has(type)
+
+/** History of a run that has just been accepted. */
+export const fresh = (started: RunHistory["started"], startedAt: number): RunHistory => ({
+  started,
+  input: started.input,
+  definitionVersion: started.definitionVersion,
+  startedAt,
+  entries: [],
+  unfinished: new Map(),
+  paused: false,
+  ended: undefined,
+  consumedSignals: new Set(),
+  version: 1,
+  owner: started.owner,
+  epoch: started.epoch
+})
+
+/** Folds a run's stream, oldest event first. `undefined`: there is no such run. */
+export const fold = (events: ReadonlyArray<StoredEvent>): RunHistory | undefined => {
+  const first = events[0]
+  if (first === undefined) return undefined
+  const fold = new Fold()
+  for (const event of events) fold.apply(event)
+  return fold.finish()
+}
+
+class Fold {
+  private started: OrchestrationEvent.Of<"RunStarted"> | undefined
+  private input: unknown
+  private definitionVersion = 1
+  private startedAt = 0
+  private entries: Array<Entry> = []
+  private unfinished = new Map<string, Unfinished>()
+  private paused = false
+  private ended: Entry | undefined
+  private consumed = new Set<number>()
+  private version = 0
+  private owner = ""
+  private epoch = 0
+
+  apply(event: StoredEvent): void {
+    this.version = event.version
+    const data = event.data as any
+    const path = event.meta.path ?? ""
+    if (isEntry(event.type)) {
+      this.entries.push({ type: event.type, path, data, timestamp: event.meta.timestamp })
+      this.unfinished.delete(path)
+      if (event.type === "SignalReceived") this.consumed.add(data.inbox)
+      return
+    }
+    switch (event.type as OrchestrationEvent.Tag) {
+      case "RunStarted":
+        this.begin(data, data.input, data.definitionVersion, event.meta.timestamp)
+        break
+      case "RunContinued":
+        this.begin(data.started, data.input, data.definitionVersion, event.meta.timestamp)
+        for (const inbox of data.consumed) this.consumed.add(inbox)
+        break
+      case "RunRecovered":
+        this.owner = data.owner
+        this.epoch = data.epoch
+        break
+      case "RunPaused":
+        this.paused = true
+        break
+      case "RunResumed":
+        this.paused = false
+        break
+      case "StepStarted":
+        this.at(path).started = { at: event.meta.timestamp, digest: data.digest }
+        break
+      case "StepAttemptFailed":
+        this.failed(this.at(path), data, event.meta.timestamp)
+        break
+      case "TimerScheduled":
+        this.at(path).deadline = data.deadline
+        break
+      case "SignalRejected":
+        this.consumed.add(data.inbox)
+        break
+      default:
+        if (isEnd(event.type)) this.ended = { type: event.type, path, data, timestamp: event.meta.timestamp }
+    }
+  }
+
+  finish(): RunHistory | undefined {
+    if (this.started === undefined) return undefined
+    return {
+      started: this.started,
+      input: this.input,
+      definitionVersion: this.definitionVersion,
+      startedAt: this.startedAt,
+      entries: this.entries,
+      unfinished: this.unfinished,
+      paused: this.paused,
+      ended: this.ended,
+      consumedSignals: this.consumed,
+      version: this.version,
+      owner: this.owner,
+      epoch: this.epoch
+    }
+  }
+
+  private begin(started: any, input: unknown, version: number, at: number): void {
+    this.started = started
+    this.input = input
+    this.definitionVersion = version
+    this.startedAt = at
+    this.owner = started.owner
+    this.epoch = started.epoch
+    this.entries = []
+    this.unfinished = new Map()
+    this.consumed = new Set()
+  }
+
+  private failed(step: Unfinished, data: { error: unknown; retryAt: number }, at: number): void {
+    step.attempts.push({ error: data.error, at, retryAt: data.retryAt })
+    // Its outcome is known: it is no longer in doubt.
+    step.started = undefined
+  }
+
+  private at(path: string): Unfinished {
+    let known = this.unfinished.get(path)
+    if (known === undefined) {
+      known = { started: undefined, attempts: [], deadline: undefined }
+      this.unfinished.set(path, known)
+    }
+    return known
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * The writing end of one run's stream, fenced by the stream's version.
+ *
+ * The version is counted here and expected exactly with every append: as long as one owner writes, appends can be
+ * queued one behind the other without a read; as soon as another owner has written, the next append fails, and with it
+ * every later one.
+ */
+import * as Effect from "effect/Effect"
+import type { EventMeta, NewEvent, StreamId } from "../event-store/Envelope.ts"
+import type { EventStore } from "../event-store/EventStore.ts"
+import type { EventStoreError, VersionConflict } from "../event-store/EventStoreError.ts"
+import type * as OrchestrationEvent from "../core/OrchestrationEvent.ts"
+
+export const runStream = (runId: string): StreamId => `run/${runId}` as StreamId
+export const inboxStream = (runId: string): StreamId => `inbox/${runId}` as StreamId
+
+export interface Identity {
+  readonly runId: string
+  readonly definition: string
+  readonly definitionVersion: number
+  readonly correlationId: string
+  readonly epoch: number
+}
+
+export class RunJournal {
+  readonly stream: StreamId
+  private version: number
+  private readonly store: typeof EventStore.Service
+  private readonly identity: Identity
+  private readonly onFailure: (error: VersionConflict | EventStoreError) => Effect.Effect<void>
+
+  constructor(options: {
+    readonly store: typeof EventStore.Service
+    readonly identity: Identity
+    readonly version: number
+    /** Called when an append failed: the run can no longer be carried out here. */
+    readonly onFailure: (error: VersionConflict | EventStoreError) => Effect.Effect<void>
+  }) {
+    this.stream = runStream(options.identity.runId)
+    this.store = options.store
+    this.identity = options.identity
+    this.version = options.version
+    this.onFailure = options.onFailure
+  }
+
+  /**
+   * Appends and waits until it is durable. To be called uninterruptibly. If the append fails, the fiber is interrupted:
+   * the run is lost here, and nothing may follow.
+   */
+  append(type: OrchestrationEvent.Tag | (string & {}), path: string | undefined, data: object): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const expected = this.version++
+      return Effect.catch(this.store.append(this.stream, [this.event(type, path, data)], expected), this.failed)
+    }) as Effect.Effect<void>
+  }
+
+  /** Queues an event without waiting until it is durable. What comes after it is durable only if it is. */
+  submit(type: OrchestrationEvent.Tag | (string & {}), path: string, data: object): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const expected = this.version++
+      return Effect.asVoid(this.store.submit(this.stream, [this.event(type, path, data)], expected))
+    })
+  }
+
+  /** Forgets what is older than the event appended last. */
+  get truncate(): Effect.Effect<void, EventStoreError> {
+    return Effect.suspend(() => this.store.truncateBefore(this.stream, this.version))
+  }
+
+  private readonly failed = (error: VersionConflict | EventStoreError): Effect.Effect<never> =>
+    Effect.andThen(this.onFailure(error), Effect.interrupt)
+
+  private event(type: string, path: string | undefined, data: object): NewEvent {
+    const { correlationId, definition, definitionVersion, epoch, runId } = this.identity
+    const meta: Partial<EventMeta> = path === undefined
+      ? { correlationId, runId, definition, definitionVersion, epoch }
+      : { correlationId, runId, definition, definitionVersion, path, epoch }
+    return { type, data: data as NewEvent["data"], meta }
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * Group commit: one queue and one writer per process in front of a driver.
+ *
+ * The writer hands everything that waits to the driver in one call, and does so
+ * again as soon as that call returned. Batches so grow with the load, and an
+ * idle store answers a single append at once.
+ *
+ * Invariants (checked by `test/event-store/AppendQueue.test.ts`):
+ *
+ *   Q1. Order of calls is order of commits, also across the limit of `capacity`.
+ *   Q2. A request is in the queue when its effect has begun: no step lies between.
+ *   Q3. Every request is answered once: by its outcome, or by the failure of its whole batch.
+ *       A batch that dies is written again one by one, so that a bad request harms only itself.
+ *   Q4. A request that the writer has taken is written even if its caller is interrupted;
+ *       one that still waits is withdrawn.
+ *   Q5. At most `capacity` events are admitted at a time; what comes after waits its turn.
+ *   Q6. Closing writes what is queued, then refuses.
+ */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import type { Appended, AppendOutcome, AppendRequest } from "./EventStoreDriver.ts"
+import { EventStoreError, StoreUnavailable, type VersionConflict } from "./EventStoreError.ts"
+
+type Answer = Effect.Effect<Appended, VersionConflict | EventStoreError>
+
+/**
+ * The queue in front of a driver.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AppendQueue {
+  /** Queues a request and waits until it is durable. */
+  readonly append: (request: AppendRequest) => Answer
+  /** Queues a request, waits until it is admitted (Q5), and returns what waits until it is durable. */
+  readonly submit: (request: AppendRequest) => Effect.Effect<Answer>
+}
+
+/**
+ * How much is queued and written at once.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** At most so many events per driver call, if no single append has more. Default 1000. */
+  readonly maxBatch?: number
+  /** At most so many events are admitted to the queue. Default 65,536. */
+  readonly capacity?: number
+}
+
+type TicketState = "Waiting" | "Admitted" | "Taken" | "Withdrawn"
+
+class Ticket {
+  state: TicketState = "Waiting"
+  readonly request: AppendRequest
+  readonly answer: (answer: Answer) => void
+  readonly onAdmitted: (() => void) | undefined
+  constructor(request: AppendRequest, answer: (answer: Answer) => void, onAdmitted: (() => void) | undefined) {
+    this.request = request
+    this.answer = answer
+    this.onAdmitted = onAdmitted
+  }
+}
+
+/** FIFO of tickets of which a prefix, bounded by `capacity`, is admitted. */
+class Tickets {
+  private items: Array<Ticket> = []
+  private head = 0
+  /** Tickets before this index are admitted or withdrawn. */
+  private admittedTo = 0
+  private admittedEvents = 0
+  private readonly capacity: number
+  constructor(capacity: number) {
+    this.capacity = capacity
+  }
+
+  get isEmpty(): boolean {
+    return this.head === this.items.length
+  }
+
+  push(ticket: Ticket): void {
+    this.items.push(ticket)
+    this.admit()
+  }
+
+  /** The oldest admitted tickets, up to `maxBatch` events, but at least one. */
+  take(maxBatch: number): Array<Ticket> {
+    const batch: Array<Ticket> = []
+    let events = 0
+    while (this.head < this.admittedTo) {
+      const ticket = this.items[this.head]!
+      if (ticket.state === "Admitted") {
+        if (events > 0 && events + ticket.request.events.length > maxBatch) break
+        events += ticket.request.events.length
+        ticket.state = "Taken"
+        batch.push(ticket)
+      }
+      this.head++
+    }
+    this.admittedEvents -= events
+    this.compact()
+    this.admit()
+    return batch
+  }
+
+  withdraw(ticket: Ticket): void {
+    if (ticket.state === "Admitted") this.admittedEvents -= ticket.request.events.length
+    else if (ticket.state !== "Waiting") return
+    ticket.state = "Withdrawn"
+    this.admit()
+  }
+
+  private admit(): void {
+    while (this.admittedTo < this.items.length) {
+      const ticket = this.items[this.admittedTo]!
+      const events = ticket.state === "Waiting" ? ticket.request.events.length : 0
+      // An append larger than the whole capacity is admitted alone.
+      if (this.admittedEvents > 0 && this.admittedEvents + events > this.capacity) return
+      this.admittedTo++
+      if (ticket.state === "Waiting") {
+        this.admittedEvents += events
+        ticket.state = "Admitted"
+        // Runs the caller at once, who may push again: all counters are up to date by now.
+        ticket.onAdmitted?.()
+      }
+    }
+  }
+
+  private compact(): void {
+    if (this.head === this.items.length) this.items = []
+    else if (this.head * 2 > this.items.length) this.items = this.items.slice(this.head)
+    else return
+    this.admittedTo -= this.head
+    this.head = 0
+  }
+}
+
+const refused: Answer = Effect.fail(new EventStoreError({
+  reason: new StoreUnavailable({
+    operation: "append events",
+    retryable: false,
+    cause: new Error("the event store was closed")
+  })
+}))
+
+const answerOf = (outcome: AppendOutcome): Answer => {
+  if (!("_tag" in outcome)) return Effect.succeed(outcome)
+  return Effect.fail(outcome._tag === "VersionConflict" ? outcome : new EventStoreError({ reason: outcome }))
+}
+
+/**
+ * Starts the writer in the current scope.
+ *
+ * **Details**
+ *
+ * `write` is the driver's `append`. `committed` is called after the driver
+ * acknowledged and before the callers hear of it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(options: Options & {
+  readonly write: (
+    requests: ReadonlyArray<AppendRequest>
+  ) => Effect.Effect<ReadonlyArray<AppendOutcome>, EventStoreError>
+  readonly committed: (requests: ReadonlyArray<AppendRequest>, outcomes: ReadonlyArray<AppendOutcome>) => void
+}): Effect.fn.Return<AppendQueue, never, Scope.Scope> {
+  const maxBatch = options.maxBatch ?? 1000
+  const tickets = new Tickets(options.capacity ?? 65_536)
+  let closed = false
+  let wakeWriter: (() => void) | undefined
+
+  const idle = Effect.callback<void>((resume) => {
+    if (!tickets.isEmpty || closed) return resume(Effect.void)
+    wakeWriter = () => resume(Effect.void)
+  })
+
+  const flush = Effect.suspend(() => {
+    const batch = tickets.take(maxBatch)
+    return batch.length === 0 ? Effect.void : commit(batch)
+  })
+
+  const commit = (batch: ReadonlyArray<Ticket>): Effect.Effect<void> => {
+    const requests = batch.map((ticket) => ticket.request)
+    return Effect.flatMap(Effect.exit(Effect.suspend(() => options.write(requests))), (exit) => {
+      if (Exit.isFailure(exit)) return refuseBatch(batch, exit.cause)
+      const outcomes = exit.value
+      options.committed(requests, outcomes)
+      for (let index = 0; index < batch.length; index++) batch[index]!.answer(answerOf(outcomes[index]!))
+      return Effect.void
+    })
+  }
+
+  /** Q3: a defect may be the fault of one request, such as data that is no JSON. The others shall not suffer for it. */
+  const refuseBatch = (batch: ReadonlyArray<Ticket>, cause: Cause.Cause<EventStoreError>): Effect.Effect<void> => {
+    if (batch.length > 1 && Cause.hasDies(cause)) {
+      return Effect.forEach(batch, (ticket) => commit([ticket]), { discard: true })
+    }
+    const answer = Effect.failCause(cause)
+    for (const ticket of batch) ticket.answer(answer)
+    return Effect.void
+  }
+
+  const writer = Effect.gen(function*() {
+    while (true) {
+      yield* idle
+      if (tickets.isEmpty) return
+      // Fibers that are ready to run may still add theirs to this batch.
+      yield* Effect.yieldNow
+      yield* flush
+    }
+  })
+
+  const enqueue = (ticket: Ticket) => {
+    if (closed) return refuse(ticket)
+    tickets.push(ticket)
+    if (wakeWriter !== undefined) wake()
+  }
+
+  const refuse = (ticket: Ticket) => {
+    ticket.answer(refused)
+    ticket.onAdmitted?.()
+  }
+
+  const wake = () => {
+    const resume = wakeWriter
+    wakeWriter = undefined
+    resume?.()
+  }
+
+  const fiber = yield* Effect.forkScoped(Effect.uninterruptible(writer))
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      closed = true
+      wake()
+      return Fiber.await(fiber)
+    })
+  )
+
+  return {
+    append: (request) =>
+      Effect.callback((resume) => {
+        const ticket = new Ticket(request, resume, undefined)
+        enqueue(ticket)
+        return Effect.sync(() => tickets.withdraw(ticket))
+      }),
+    submit: (request) =>
+      Effect.callback((resume) => {
+        const answer = Deferred.makeUnsafe<Appended, VersionConflict | EventStoreError>()
+        const ticket = new Ticket(
+          request,
+          (outcome) => Deferred.doneUnsafe(answer, outcome),
+          () => resume(Effect.succeed(Deferred.await(answer)))
+        )
+        enqueue(ticket)
+        return Effect.sync(() => tickets.withdraw(ticket))
+      })
+  }
+})

@@ -1,0 +1,134 @@
+/**
+ * What a supervisor does about the failure of a worker. One is named for each error tag.
+ *
+ * Source: Erlang/OTP Design Principles, "Supervisor Behaviour"; the word from Akka's `SupervisorStrategy.Directive`.
+ */
+import type * as Schedule from "effect/Schedule"
+
+/** Fails with the error. */
+export interface Escalate {
+  readonly _tag: "Escalate"
+}
+/** Calls the same worker again. `schedule` says how often and after which delay; without one, only the intensity does. */
+export interface Restart<
+  out Policy extends Schedule.Schedule<unknown, any> | undefined = Schedule.Schedule<unknown, any> | undefined,
+  out Then extends AfterRestart = AfterRestart
+> {
+  readonly _tag: "Restart"
+  readonly schedule: Policy
+  readonly afterwards: Then
+}
+/** Calls another worker that has not been tried for this input. */
+export interface Reroute {
+  readonly _tag: "Reroute"
+}
+/** Gives the worker no more calls, and calls another one. */
+export interface Stop {
+  readonly _tag: "Stop"
+}
+/** Answers instead of the worker. */
+export interface Resume<in E, out A> {
+  readonly _tag: "Resume"
+  readonly answer: (error: E) => A
+}
+
+/** What may follow when the schedule of a restart is done. */
+export type AfterRestart = Escalate | Reroute | Stop
+
+export type Directive<E = never, A = unknown> = Escalate | Restart | Reroute | Stop | Resume<E, A>
+
+/**
+ * Fails the call with the error: the supervisor's caller decides.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const escalate: Escalate = { _tag: "Escalate" }
+
+/**
+ * Calls another worker, one that has not been tried for this input. None is left: fails with the error.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const reroute: Reroute = { _tag: "Reroute" }
+
+/**
+ * Retires the worker for the life of this process, and calls another one as `reroute` does.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const stop: Stop = { _tag: "Stop" }
+
+/**
+ * Calls the same worker again, counted against the supervisor's restart intensity.
+ *
+ * **Details** With a schedule: after its delay, and as often as it says; then `afterwards`, by default `escalate`. With
+ * none: at once, until the intensity is exceeded, so that the error itself never leaves the supervisor.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const restart: {
+  (): Restart<undefined, Escalate>
+  <S extends Schedule.Schedule<unknown, any>>(schedule: S): Restart<S, Escalate>
+  <S extends Schedule.Schedule<unknown, any>, Then extends AfterRestart>(schedule: S, afterwards: Then): Restart<S, Then>
+} = (schedule?: Schedule.Schedule<unknown, any>, afterwards: AfterRestart = escalate): Restart<any, any> => ({
+  _tag: "Restart",
+  schedule,
+  afterwards
+})
+
+/**
+ * Answers with the value, or with what the function makes of the error: the error never leaves the supervisor.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const resume: {
+  <A, E>(answer: (error: E) => A): Resume<E, A>
+  <A>(value: A): Resume<unknown, A>
+} = <A, E>(answer: A | ((error: E) => A)): Resume<E, A> => ({
+  _tag: "Resume",
+  answer: typeof answer === "function" ? (answer as (error: E) => A) : () => answer
+})
+
+/** A directive, or a pure function that chooses one by the error. */
+export type Rule<E> = Directive<E> | ((error: E) => Directive<E>)
+
+/** The tags of the errors in `E`. */
+export type Tag<E> = E extends { readonly _tag: infer T extends string } ? T : never
+
+/** A rule for each tag of `E`. */
+export type Policy<E> = { readonly [T in Tag<E>]: Rule<Extract<E, { readonly _tag: T }>> }
+
+type Outcome<P> = P extends (...args: Array<any>) => infer D ? D : P
+
+/** Does an error leave the supervisor under this directive? */
+type Escapes<D> = D extends Resume<any, any> ? never
+  : D extends Restart<infer S, infer Then> ? ([S] extends [undefined] ? never : Then)
+  : D
+
+/** Those errors of `E` that can leave a supervisor with the policy `P`. */
+export type Escaping<E, P> = E extends { readonly _tag: infer T extends keyof P }
+  ? [Escapes<Outcome<P[T]>>] extends [never] ? never : E
+  : E
+
+/** The values a policy answers with. */
+export type Answer<P> = Outcome<P[keyof P]> extends infer D ? (D extends Resume<any, infer A> ? A : never) : never
+
+/** `A` if the policy can restart, else never. */
+export type IfRestarts<P, A> = Extract<Outcome<P[keyof P]>, { readonly _tag: "Restart" }> extends never ? never : A
+
+/** The rule's directive for this error. No rule (an error without a known tag): escalate. */
+export const choose = (policy: Policy<any>, error: unknown): Directive<any> => {
+  const tag = tagOf(error)
+  const rule: Rule<any> | undefined = Object.hasOwn(policy, tag) ? (policy as Record<string, Rule<any>>)[tag] : undefined
+  if (rule === undefined) return escalate
+  return typeof rule === "function" ? rule(error) : rule
+}
+
+/** The tag of an error, as events and facts name it. */
+export const tagOf = (error: unknown): string =>
+  typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : "Unknown"

@@ -1,0 +1,138 @@
+/**
+ * The document store in the memory of one process: for tests, scripts and simulations.
+ *
+ * **Gotchas**
+ *
+ * Nothing survives the process. Bodies are kept as they are given, not copied:
+ * do not change one after a put.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Schema from "effect/Schema"
+import { type Document, Persistence, type Put, type Query } from "./Persistence.ts"
+
+interface Entry extends Document {
+  readonly expiresAt: number | undefined
+}
+
+/**
+ * What a memory document store remembers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class MemoryDocuments {
+  /** @internal */
+  readonly collections = new Map<string, Map<string, Entry>>()
+}
+
+/**
+ * Makes an empty state.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeState = (): MemoryDocuments => new MemoryDocuments()
+
+/**
+ * Makes a document store over a state.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (state: MemoryDocuments): Persistence["Service"] =>
+  Persistence.of({
+    get: (collection, id) => withNow((now) => documentOf(find(state, collection, id, now))),
+    putAll: (puts) => withNow((now) => putAll(state, puts, now)),
+    delete: (collection, id) => Effect.sync(() => void state.collections.get(collection)?.delete(id)),
+    query: (collection, query) => withNow((now) => select(state, collection, query ?? {}, now))
+  })
+
+/**
+ * A document store over the given state.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerOf = (state: MemoryDocuments): Layer.Layer<Persistence> => Layer.sync(Persistence, () => make(state))
+
+/**
+ * A document store over a fresh state for each build.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Persistence> = Layer.sync(Persistence, () => make(makeState()))
+
+const withNow = <A>(f: (now: number) => A): Effect.Effect<A> =>
+  Effect.map(Clock.currentTimeMillis, f)
+
+const documentOf = (entry: Entry | undefined): Document | undefined =>
+  entry && { id: entry.id, version: entry.version, body: entry.body }
+
+const find = (state: MemoryDocuments, collection: string, id: string, now: number): Entry | undefined => {
+  const entry = state.collections.get(collection)?.get(id)
+  return entry !== undefined && isLive(entry, now) ? entry : undefined
+}
+
+const isLive = (entry: Entry, now: number): boolean => entry.expiresAt === undefined || entry.expiresAt > now
+
+const putAll = (state: MemoryDocuments, puts: ReadonlyArray<Put>, now: number): boolean => {
+  // Later puts of one call see the earlier ones, as they would in a transaction.
+  const staged = new Map<string, Entry>()
+  for (const put of puts) {
+    const key = JSON.stringify([put.collection, put.id])
+    const version = (staged.get(key) ?? find(state, put.collection, put.id, now))?.version ?? 0
+    if (put.expected !== undefined && put.expected !== version) return false
+    staged.set(key, { id: put.id, version: version + 1, body: put.body, expiresAt: put.expiresAt })
+  }
+  for (const { collection, id } of puts) {
+    const entry = staged.get(JSON.stringify([collection, id]))!
+    const documents = state.collections.get(collection) ?? new Map<string, Entry>()
+    state.collections.set(collection, documents.set(id, entry))
+  }
+  return true
+}
+
+const select = (state: MemoryDocuments, collection: string, query: Query, now: number): ReadonlyArray<Document> => {
+  const where = Object.entries(query.where ?? {})
+  const found: Array<Entry> = []
+  for (const entry of state.collections.get(collection)?.values() ?? []) {
+    if (isLive(entry, now) && where.every(([field, wanted]) => matches(entry.body[field], wanted))) found.push(entry)
+  }
+  found.sort(order(query))
+  const offset = query.offset ?? 0
+  return found.slice(offset, offset + (query.limit ?? 100)).map((entry) => documentOf(entry)!)
+}
+
+/** A missing field and `null` are the same, as in SQL's JSON functions. */
+const matches = (value: Schema.Json | undefined, wanted: Schema.Json | ReadonlyArray<Schema.Json>): boolean =>
+  Array.isArray(wanted) ? wanted.some((one) => (value ?? null) === one) : (value ?? null) === wanted
+
+const order = ({ descending, orderBy }: Query) => (left: Entry, right: Entry): number => {
+  const direction = descending ? -1 : 1
+  const byField = orderBy === undefined ? 0 : compare(left.body[orderBy] ?? null, right.body[orderBy] ?? null)
+  return direction * (byField !== 0 ? byField : compareText(left.id, right.id))
+}
+
+/** Nothing, then numbers (and booleans), then text: SQLite's order of types. */
+const compare = (left: Schema.Json, right: Schema.Json): number => {
+  const difference = rank(left) - rank(right)
+  if (difference !== 0) return difference
+  return typeof left === "string" ? compareText(left, String(right)) : Number(left) - Number(right)
+}
+
+const rank = (value: Schema.Json): number => value === null ? 0 : typeof value === "string" ? 2 : 1
+
+/** By code point, not by UTF-16 unit: what a database with UTF-8 does. */
+const compareText = (left: string, right: string): number => {
+  if (left === right) return 0
+  const rights = right[Symbol.iterator]()
+  for (const one of left) {
+    const other = rights.next()
+    if (other.done) return 1
+    if (one !== other.value) return one.codePointAt(0)! - other.value.codePointAt(0)!
+  }
+  return -1
+}

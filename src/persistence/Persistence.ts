@@ -1,0 +1,53 @@
+/**
+ * The document store: read models, checkpoints and leases. `(collection, id)` → JSON document with a version.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+export class PersistenceError extends Schema.TaggedError<PersistenceError>()("PersistenceError", {
+  operation: Schema.String,
+  retryable: Schema.Boolean,
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    return `The document store could not ${this.operation}${this.retryable ? "; trying again may help" : ""}.`
+  }
+}
+
+export interface Document {
+  readonly id: string
+  /** 1 for a new document, one more with each put. */
+  readonly version: number
+  readonly body: Schema.JsonObject
+}
+
+export interface Put {
+  readonly collection: string
+  readonly id: string
+  readonly body: Schema.JsonObject
+  /** Put only if the stored version is this one; 0: only if there is none. Left out: always. */
+  readonly expected?: number
+  /** Instant, in milliseconds since the Unix epoch, after which the document is gone. */
+  readonly expiresAt?: number
+}
+
+export interface Query {
+  /** Keep documents whose top-level field equals the value, or one of the values. */
+  readonly where?: { readonly [field: string]: Schema.Json | ReadonlyArray<Schema.Json> }
+  /** Order by this top-level field, then by id. Default: by id. */
+  readonly orderBy?: string
+  readonly descending?: boolean
+  /** At most so many. Default 100. */
+  readonly limit?: number
+  readonly offset?: number
+}
+
+/** Every write is durable when it succeeds. */
+export class Persistence extends Context.Service<Persistence, {
+  readonly get: (collection: string, id: string) => Effect.Effect<Document | undefined, PersistenceError>
+  /** All or none, in one commit. `false`: some `expected` did not hold, and nothing was written. */
+  readonly putAll: (puts: ReadonlyArray<Put>) => Effect.Effect<boolean, PersistenceError>
+  readonly delete: (collection: string, id: string) => Effect.Effect<void, PersistenceError>
+  readonly query: (collection: string, query?: Query) => Effect.Effect<ReadonlyArray<Document>, PersistenceError>
+}>()("tutti/persistence/Persistence") {}

@@ -1,0 +1,29 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as PersistenceConformance from "../../src/testing/conformance/PersistenceConformance.ts"
+import { persistenceSaboteurs } from "../../src/testing/conformance/saboteurs.ts"
+import { backends } from "../backends.ts"
+
+for (const { layer, name: backend } of backends) {
+  describe(`persistence: ${backend}`, () => {
+    for (const { check, id, name } of PersistenceConformance.cases) {
+      it.effect(`${id}: ${name}`, () => check.pipe(Effect.provide(layer)))
+    }
+  })
+}
+
+describe("saboteurs", () => {
+  it("there is one for each invariant", () => {
+    const invariants = PersistenceConformance.cases.map(({ id }) => id)
+    assert.deepStrictEqual(persistenceSaboteurs.map(({ invariant }) => invariant), invariants)
+  })
+
+  for (const { invariant, layer, name } of persistenceSaboteurs) {
+    it.effect(`${invariant} catches a store that ${name}`, () =>
+      Effect.gen(function*() {
+        const { check } = PersistenceConformance.cases.find(({ id }) => id === invariant)!
+        const failure = yield* check.pipe(Effect.provide(layer), Effect.flip)
+        assert.strictEqual(failure.invariant, invariant, String(failure))
+      }))
+  }
+})

@@ -1,0 +1,22 @@
+import { defineConfig } from "vitest/config"
+
+/** Tests import "tutti" as its users do, and get the sources. */
+const conditions = ["tutti-source", "module", "node", "development|production"]
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  test: {
+    include: ["test/**/*.test.ts"],
+    globalSetup: "scripts/vitest.guard.ts",
+    execArgv: ["--conditions=tutti-source", "--disable-warning=ExperimentalWarning"],
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    coverage: {
+      provider: "v8",
+      include: ["src/**/*.ts"],
+      reporter: ["text-summary", "html"],
+      thresholds: { lines: 90, functions: 90, statements: 90, branches: 90 }
+    }
+  }
+})

@@ -23,7 +23,7 @@ import { Reopen } from "../src/testing/conformance/EventStoreConformance.ts"
 
 export interface Backend {
   readonly name: string
-  /** A fresh deployment for each build, with what it takes to open its data again. */
+  /** Fresh stores for each build, with what it takes to open their data again. */
   readonly layer: Layer.Layer<EventStore | EventStoreDriver | Persistence, EventStoreError>
 }
 

@@ -73,7 +73,7 @@ export const stores = (options: Options): Layer.Layer<Exclude<Services, Engine>,
   const documents = Layer.effect(Persistence, SqlitePersistence.make).pipe(
     Layer.catch((cause) =>
       Layer.effectContext(Effect.fail(
-        new EventStoreError({ reason: new StoreUnavailable({ operation: cause.operation, retryable: cause.retryable, cause }) })
+        new EventStoreError({ reason: new StoreUnavailable({ operation: cause.operation, retryable: cause.retryable, detail: cause.message, cause }) })
       ))
     )
   )

@@ -25,10 +25,13 @@ export class StreamDeleted extends Schema.TaggedError<StreamDeleted>()("StreamDe
 export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", {
   operation: Schema.String,
   retryable: Schema.Boolean,
+  /** Why, as the second half of a sentence. */
+  detail: Schema.optionalKey(Schema.String),
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    return `The event store could not ${this.operation}${this.retryable ? "; trying again may help" : ""}.`
+    const why = this.detail === undefined ? "" : `: ${this.detail}`
+    return `The event store could not ${this.operation}${why}${this.retryable ? "; trying again may help" : ""}.`
   }
 }
 

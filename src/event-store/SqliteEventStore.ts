@@ -123,12 +123,14 @@ export const layerDriver = (options?: Options): Layer.Layer<EventStoreDriver, Ev
  * @category errors
  * @since 0.1.0
  */
-export const storeError = (error: SqliteError): EventStoreError =>
-  new EventStoreError({
+export const storeError = (error: SqliteError): EventStoreError => {
+  const { cause, detail, kind, operation } = error
+  return new EventStoreError({
     reason: error.isCorruption
-      ? new StoreCorrupt({ operation: error.operation, detail: error.message, cause: error.cause })
-      : new StoreUnavailable({ operation: error.operation, retryable: error.kind === "Busy", cause: error })
+      ? new StoreCorrupt({ operation, detail, cause })
+      : new StoreUnavailable({ operation, detail, retryable: kind === "Busy", cause })
   })
+}
 
 const notDeleted = <A>(result: A | StreamDeleted): Effect.Effect<A, EventStoreError> =>
   result instanceof StreamDeleted ? Effect.fail(new EventStoreError({ reason: result })) : Effect.succeed(result)

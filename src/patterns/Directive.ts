@@ -27,15 +27,15 @@ export interface Stop {
   readonly _tag: "Stop"
 }
 /** Answers instead of the worker. */
-export interface Resume<in E, out A> {
+export interface Resume<out A> {
   readonly _tag: "Resume"
-  readonly answer: (error: E) => A
+  readonly value: A
 }
 
 /** What may follow when the schedule of a restart is done. */
 export type AfterRestart = Escalate | Reroute | Stop
 
-export type Directive<E = never, A = unknown> = Escalate | Restart | Reroute | Stop | Resume<E, A>
+export type Directive = Escalate | Restart | Reroute | Stop | Resume<unknown>
 
 /**
  * Fails the call with the error: the supervisor's caller decides.
@@ -81,50 +81,44 @@ export const restart: {
 })
 
 /**
- * Answers with the value, or with what the function makes of the error: the error never leaves the supervisor.
+ * Answers with the value: the error never leaves the supervisor.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const resume: {
-  <A, E>(answer: (error: E) => A): Resume<E, A>
-  <A>(value: A): Resume<unknown, A>
-} = <A, E>(answer: A | ((error: E) => A)): Resume<E, A> => ({
-  _tag: "Resume",
-  answer: typeof answer === "function" ? (answer as (error: E) => A) : () => answer
-})
+export const resume = <const A>(value: A): Resume<A> => ({ _tag: "Resume", value })
 
 /** A directive, or a pure function that chooses one by the error. */
-export type Rule<E> = Directive<E> | ((error: E) => Directive<E>)
+export type Rule = Directive | ((error: any) => Directive)
+
+/** Rules by error tag. */
+export interface Policy {
+  readonly [tag: string]: Rule
+}
 
 /** The tags of the errors in `E`. */
 export type Tag<E> = E extends { readonly _tag: infer T extends string } ? T : never
 
-/** A rule for each tag of `E`. */
-export type Policy<E> = { readonly [T in Tag<E>]: Rule<Extract<E, { readonly _tag: T }>> }
-
-type Outcome<P> = P extends (...args: Array<any>) => infer D ? D : P
-
-/** Does an error leave the supervisor under this directive? */
-type Escapes<D> = D extends Resume<any, any> ? never
+/** What leaves the supervisor under this directive: nothing, or something. */
+type Escapes<D> = D extends Resume<unknown> ? never
   : D extends Restart<infer S, infer Then> ? ([S] extends [undefined] ? never : Then)
   : D
 
-/** Those errors of `E` that can leave a supervisor with the policy `P`. */
-export type Escaping<E, P> = E extends { readonly _tag: infer T extends keyof P }
-  ? [Escapes<Outcome<P[T]>>] extends [never] ? never : E
+/** Those errors of `E` that can leave a supervisor with the directives `D`, by tag. */
+export type Escaping<E, D> = E extends { readonly _tag: infer T extends keyof D }
+  ? [Escapes<D[T]>] extends [never] ? never : E
   : E
 
-/** The values a policy answers with. */
-export type Answer<P> = Outcome<P[keyof P]> extends infer D ? (D extends Resume<any, infer A> ? A : never) : never
+/** The values the directives answer with. */
+export type Answer<D> = D[keyof D] extends infer One ? (One extends Resume<infer A> ? A : never) : never
 
-/** `A` if the policy can restart, else never. */
-export type IfRestarts<P, A> = Extract<Outcome<P[keyof P]>, { readonly _tag: "Restart" }> extends never ? never : A
+/** `A` if one of the directives restarts. */
+export type IfRestarts<D, A> = [Extract<D[keyof D], { readonly _tag: "Restart" }>] extends [never] ? never : A
 
 /** The rule's directive for this error. No rule (an error without a known tag): escalate. */
-export const choose = (policy: Policy<any>, error: unknown): Directive<any> => {
+export const choose = (policy: Policy, error: unknown): Directive => {
   const tag = tagOf(error)
-  const rule: Rule<any> | undefined = Object.hasOwn(policy, tag) ? (policy as Record<string, Rule<any>>)[tag] : undefined
+  const rule = Object.hasOwn(policy, tag) ? policy[tag] : undefined
   if (rule === undefined) return escalate
   return typeof rule === "function" ? rule(error) : rule
 }

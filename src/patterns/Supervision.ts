@@ -28,7 +28,7 @@ type Turn =
   | { readonly _tag: "Failed"; readonly slot: Team.Slot; readonly error: unknown; readonly refused: boolean }
   | { readonly _tag: "Answered"; readonly value: unknown }
 
-type ScheduleStep = Effect.Success<ReturnType<typeof Schedule.toStep<unknown, unknown, never, any>>>
+type ScheduleStep = (now: number, input: unknown) => Effect.Effect<[unknown, Duration.Duration], unknown>
 
 /** What a call remembers from turn to turn. */
 interface Call {
@@ -88,7 +88,7 @@ const assign = Effect.fnUntraced(function*(
     tried: Array.from(call.tried, (worker) => team.names[worker]!),
     again: again === undefined ? null : team.names[again]!
   }
-  const routed = yield* isForegone(team)
+  const routed = yield* team.isForegone
     ? Effect.succeed<Route>({ _tag: "Reserved", worker: team.names[0]!, confidence: 1 })
     : route(facts, Effect.clockWith((clock) => Effect.sync(() => reserve(team, call, again, clock))))
   if (routed._tag === "Nobody") return yield* nobody(team, call, routed.stopped)
@@ -104,18 +104,6 @@ const assign = Effect.fnUntraced(function*(
   if (routed._tag === "AllOpen") return yield* Effect.fail(call.lastError === undefined ? error : call.lastError.error)
   return { _tag: "Failed", slot: { worker, generation: undefined }, error, refused: true }
 })
-
-/** One worker that nothing can take away: there is nothing to decide, and so nothing to record. */
-const isForegone = (team: Team.Team): boolean =>
-  team.agents.length === 1 &&
-  !team.hasBreaker &&
-  Object.values<Directive.Rule<any>>(team.options.policy).every((rule) => !mayStop(rule)) &&
-  team.options.route.name in foregoneRoutes
-
-const foregoneRoutes = { leastLoaded: true, roundRobin: true }
-
-const mayStop = (rule: Directive.Rule<any>): boolean =>
-  typeof rule === "function" || rule._tag === "Stop" || (rule._tag === "Restart" && rule.afterwards._tag === "Stop")
 
 // oxlint-disable-next-line max-params
 const reserve = (team: Team.Team, call: Call, again: number | undefined, clock: Clock.Clock): Route => {
@@ -252,7 +240,7 @@ const react = Effect.fnUntraced(function*(
     case "Escalate":
       return yield* Effect.fail(error)
     case "Resume":
-      return { _tag: "Answered", value: directive.answer(error) }
+      return { _tag: "Answered", value: directive.value }
     case "Restart":
       if (consequences.gaveUp) return yield* gaveUp(team, { worker: name, cause: error })
       if (delay !== undefined) yield* backoff(team, delay)
@@ -310,7 +298,9 @@ const nextDelay = Effect.fnUntraced(function*(
   call.schedules.set(tag, step)
   const now = yield* Run.withCurrent(({ run }) => run.now, Clock.currentTimeMillis)
   const decided = yield* Effect.exit(step(now, error))
-  return Exit.isSuccess(decided) ? decided.value[1] : undefined
+  if (Exit.isSuccess(decided)) return decided.value[1]
+  // A schedule ends by failing with its last output. Anything else is a bug in it.
+  return Cause.hasFails(decided.cause) ? undefined : yield* Effect.failCause(decided.cause as Cause.Cause<never>)
 })
 
 /** Waits before a restart. The supervisor may give up meanwhile. */

@@ -11,7 +11,7 @@ import * as Breaker from "../policies/Breaker.ts"
 import * as Circuit from "../policies/Circuit.ts"
 import type * as Directive from "./Directive.ts"
 import * as RestartIntensity from "./RestartIntensity.ts"
-import type * as Routing from "./Routing.ts"
+import * as Routing from "./Routing.ts"
 import { WorkerHeap } from "./WorkerHeap.ts"
 
 /** Whose calls are started again when a worker is restarted. */
@@ -23,7 +23,7 @@ export interface Options {
   readonly strategy: Strategy
   readonly intensity: RestartIntensity.Limit
   readonly breaker: Breaker.Options<any> | undefined
-  readonly policy: Directive.Policy<any>
+  readonly policy: Directive.Policy
 }
 
 /** Why the supervisor took a call away from its worker. */
@@ -58,7 +58,7 @@ export interface Failure {
   readonly error: unknown
   /** Does it speak against the worker? */
   readonly counts: boolean
-  readonly directive: Directive.Directive<any>["_tag"]
+  readonly directive: Directive.Directive["_tag"]
 }
 
 /** What the failure led to. */
@@ -78,6 +78,11 @@ interface Circuits {
 
 const none: ReadonlySet<number> = new Set()
 
+const isReroute = (rule: Directive.Rule | undefined): boolean => typeof rule === "object" && rule._tag === "Reroute"
+
+const mayStop = (rule: Directive.Rule): boolean =>
+  typeof rule === "function" || rule._tag === "Stop" || (rule._tag === "Restart" && rule.afterwards._tag === "Stop")
+
 export class Team {
   readonly name: string
   readonly agents: ReadonlyArray<Agent.Any>
@@ -85,6 +90,10 @@ export class Team {
   readonly options: Options
   readonly tickets = new Set<Ticket>()
   readonly stopped = new Set<number>()
+  /** One worker that nothing can take away: there is nothing to decide, and so nothing to record. */
+  readonly isForegone: boolean
+  /** Can a restart or its excess take a call from its worker? */
+  readonly mayInterrupt: boolean
   readonly assigned: Float64Array
   readonly restarts: Float64Array
   private readonly numbers: ReadonlyMap<string, number>
@@ -107,6 +116,10 @@ export class Team {
       const twice = this.names.find((worker, number) => this.numbers.get(worker) !== number)
       throw new RangeError(`supervisor "${name}" has two agents named "${twice}"`)
     }
+    const rules = Object.values(options.policy)
+    const inOrder = options.route === Routing.leastLoaded || options.route === Routing.roundRobin
+    this.isForegone = count === 1 && options.breaker === undefined && inOrder && !rules.some(mayStop)
+    this.mayInterrupt = rules.some((rule) => typeof rule === "function" || rule._tag === "Restart")
     this.load = new Int32Array(count)
     this.assigned = new Float64Array(count)
     this.restarts = new Float64Array(count)
@@ -114,7 +127,7 @@ export class Team {
       rules: Breaker.rules(options.breaker),
       states: Array.from<Circuit.State>({ length: count }).fill(Circuit.initial),
       refusing: new WorkerHeap(count),
-      passedOver: (options.policy as any)["CircuitOpen"]?._tag === "Reroute"
+      passedOver: isReroute(options.policy["CircuitOpen"])
     }
     this.router = this.makeRouter(() => this.circuits?.passedOver === true)
   }

@@ -8,10 +8,13 @@ import * as Schema from "effect/Schema"
 export class PersistenceError extends Schema.TaggedError<PersistenceError>()("PersistenceError", {
   operation: Schema.String,
   retryable: Schema.Boolean,
+  /** Why, as the second half of a sentence. */
+  detail: Schema.optionalKey(Schema.String),
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    return `The document store could not ${this.operation}${this.retryable ? "; trying again may help" : ""}.`
+    const why = this.detail === undefined ? "" : `: ${this.detail}`
+    return `The document store could not ${this.operation}${why}${this.retryable ? "; trying again may help" : ""}.`
   }
 }
 

@@ -42,7 +42,12 @@ export class SqliteError extends Schema.TaggedError<SqliteError>()("SqliteError"
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    return `SQLite could not ${this.operation}: ${sentences[this.kind].replace("{file}", `"${this.filename}"`)}.`
+    return `SQLite could not ${this.operation}: ${this.detail}.`
+  }
+  /** Why, as the second half of a sentence that names the file. */
+  get detail(): string {
+    const sentence = sentences[this.kind].replace("{file}", `"${this.filename}"`)
+    return this.kind === "Newer" ? `${sentence}: ${(this.cause as Error).message}` : sentence
   }
   /** The file is not what it should be: no retry will help, and nothing in it can be trusted. */
   get isCorruption(): boolean {
@@ -56,7 +61,7 @@ const sentences: Record<SqliteError["kind"], string> = {
   Corrupt: "{file} is corrupt",
   ReadOnly: "{file} cannot be written to",
   Full: "the disk that holds {file} is full",
-  CannotOpen: "{file} cannot be opened; it may be a directory, or not permitted",
+  CannotOpen: "{file} cannot be opened: a directory, not permitted, or below something that is no directory",
   Newer: "{file} was written by a newer version of Tutti",
   Closed: "{file} was closed",
   Other: "an operation on {file} failed"

@@ -142,5 +142,5 @@ const decode = (rows: ReadonlyArray<Row>): Effect.Effect<ReadonlyArray<Document>
     catch: (cause) => new PersistenceError({ operation: "decode a document", retryable: false, cause })
   })
 
-const persistenceError = (error: SqliteError): PersistenceError =>
-  new PersistenceError({ operation: error.operation, retryable: error.kind === "Busy", cause: error })
+const persistenceError = ({ cause, detail, kind, operation }: SqliteError): PersistenceError =>
+  new PersistenceError({ operation, detail, retryable: kind === "Busy", cause })

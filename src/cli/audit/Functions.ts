@@ -84,19 +84,23 @@ const isUnbalanced = (header: string): boolean =>
   (header.match(/(?<![=-])>/g)?.length ?? 0) > (header.match(/</g)?.length ?? 0)
 
 const openBrace = (mask: string, levels: ReadonlyArray<Level>, at: number): Level => {
-  const header = headerOf(mask, levels[levels.length - 1] as Level, at)
-  const opening = openingOf(header.trim())
+  const parent = levels.at(-1)
+  const header = parent === undefined ? "" : headerOf(mask, parent, at)
+  const trimmed = header.trim()
+  // Braces with nothing before are an object among arguments, a block among statements.
+  const opening = trimmed === "" ? (parent?.opening === "Value" ? "Value" : "Block") : openingOf(trimmed)
   if (opening !== "Function") return { opening, name: "", start: at, statement: at + 1 }
   const start = at - header.trimStart().length
   return { opening, name: nameOf(mask, levels, at), start, statement: at + 1 }
 }
 
-const control = /^(?:\}?\s*else\s+)?(?:if|for|while|switch|catch|with|do|try|else|finally|match|loop|unsafe)\b/
+const control = /^(?:\}?\s*else\s+)?(?:if|for|while|switch|catch|with|do|try|else|finally|match|loop|unsafe|case|default)\b/
 const declaration = /\b(?:class|interface|namespace|enum|struct|impl|trait|module)\b[^()]*$|\bclass\s/
 const signature = /\)\s*(?:(?:->|:)\s*[^;]+|(?:const|override|noexcept|throws\s+[\w., ]+|where\s[^;]+)|[\w.*[\] ]+)?$/
 
 const openingOf = (header: string): Opening => {
-  if (header === "" || control.test(header) || header.endsWith(":")) return header.endsWith(":") ? "Value" : "Block"
+  if (control.test(header)) return "Block"
+  if (header.endsWith(":")) return "Value"
   if (header.endsWith("=>")) return "Function"
   if (declaration.test(header)) return "Block"
   if (/(?:^|[^=!<>])=$|[,(?&|]$|\breturn$/.test(header)) return "Value"
@@ -109,7 +113,7 @@ const names = [
   /\b(?:const|let|var)\s+([\w$]+)[^=]*=(?!=)/,
   /([\w$#]+)\s*[:=]\s*(?:async\s*)?(?:function\b|\(|<|[\w$]+\s*=>|[\w$.]+\()/,
   /^\s*(?:(?:public|private|protected|static|readonly|declare|override)\s+)*([\w$#]+)[^=(){}]*=(?![=>])/,
-  /^\s*(?:(?:public|private|protected|static|async|override|get|set|readonly|final|virtual|inline)\s+)*\*?\s*([\w$#]+)\s*(?:<[^(]*>)?\s*\(/
+  /^\s*(?:(?:public|private|protected|static|async|override|get|set|readonly|final|virtual|inline)\s+)*(?:[\w$<>[\].?]+\s+)?\*?\s*([\w$#]+)\s*(?:<[^(]*>)?\s*\(/
 ]
 
 /** The nearest name around: of the function, or of the value that it is an argument of. */

@@ -1,0 +1,26 @@
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as Process from "node:process"
+import { Engine } from "../durable/Engine.ts"
+import * as Format from "./Format.ts"
+import * as Journal from "./Journal.ts"
+import type { Verb } from "./Verb.ts"
+
+export const verb: Verb = {
+  summary: "Print every event of a run, oldest first.",
+  usage: "events ID [--json] [--db FILE]",
+  options: { json: { type: "boolean" } },
+  words: 1,
+  run: (args) =>
+    Effect.gen(function*() {
+      const engine = yield* Engine
+      const run = yield* Journal.orSentence(engine.get(args.words[0]!))
+      const lineOf = args.options["json"] === true ? toJson : (event: Parameters<typeof toJson>[0]) => Format.eventLine(event, false)
+      yield* engine.events(run.runId).pipe(
+        Stream.runForEach((event) => Effect.sync(() => void Process.stdout.write(lineOf(event)))),
+        Journal.orSentence
+      )
+    }).pipe(Effect.provide(Journal.existing(args)))
+}
+
+const toJson = (event: Parameters<typeof Format.eventLine>[0]) => `${JSON.stringify(event)}\n`

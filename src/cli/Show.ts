@@ -1,0 +1,63 @@
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as Process from "node:process"
+import { Engine } from "../durable/Engine.ts"
+import type { RunSummary } from "../durable/RunCatalogue.ts"
+import type { StoredEvent } from "../event-store/Envelope.ts"
+import * as Format from "./Format.ts"
+import * as Journal from "./Journal.ts"
+import type { Verb } from "./Verb.ts"
+
+export const verb: Verb = {
+  summary: "Show one run and the steps it has taken.",
+  usage: "show ID [--db FILE]",
+  options: {},
+  words: 1,
+  run: (args) =>
+    Effect.gen(function*() {
+      const engine = yield* Engine
+      const run = yield* Journal.orSentence(engine.get(args.words[0]!))
+      const events = yield* Journal.orSentence(Stream.runCollect(engine.events(run.runId)))
+      Process.stdout.write(head(run) + steps(events))
+    }).pipe(Effect.provide(Journal.existing(args)))
+}
+
+const head = (run: RunSummary): string =>
+  Format.table([
+    ["run", run.runId],
+    ["definition", `${run.definition} (version ${run.definitionVersion})`],
+    ["status", run.status],
+    ["started", Format.timeOf(run.startedAt)],
+    ["ended", run.endedAt === undefined ? "not yet" : Format.timeOf(run.endedAt)],
+    ["owner", run.owner]
+  ])
+
+const outcomes: { readonly [type: string]: string } = {
+  StepStarted: "…",
+  StepCompleted: "done",
+  StepFailed: "failed",
+  TimerScheduled: "waits",
+  TimerFired: "woke",
+  SignalReceived: "received",
+  SignalTimedOut: "timed out",
+  NodeSkipped: "skipped"
+}
+
+/** One line a path: its latest state, and how long it took from its start marker. */
+const steps = (events: ReadonlyArray<StoredEvent>): string => {
+  const rows = new Map<string, Array<string>>()
+  const started = new Map<string, number>()
+  const attempts = new Map<string, number>()
+  for (const { meta, type } of events) {
+    const outcome = outcomes[type]
+    const path = meta.path ?? ""
+    if (type === "StepAttemptFailed") attempts.set(path, (attempts.get(path) ?? 0) + 1)
+    if (type === "StepStarted" && !started.has(path)) started.set(path, meta.timestamp)
+    if (outcome === undefined) continue
+    const from = started.get(path)
+    const took = type === "StepStarted" || from === undefined ? "" : Format.durationOf(meta.timestamp - from)
+    const retries = attempts.get(path)
+    rows.set(path, [outcome, took, retries === undefined ? path : `${path}  (${retries} failed attempts)`])
+  }
+  return rows.size === 0 ? "" : `\n${Format.table([...rows.values()])}`
+}

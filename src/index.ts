@@ -12,7 +12,7 @@ export { Engine } from "./durable/Engine.ts"
 export * as EphemeralEngine from "./durable/EphemeralEngine.ts"
 export * as JournalEngine from "./durable/JournalEngine.ts"
 export * as Orchestration from "./durable/Orchestration.ts"
-export type { RunFilter, RunStatus, RunSummary } from "./durable/RunCatalogue.ts"
+export type { RunFilter, RunSummary } from "./durable/RunCatalogue.ts"
 export {
   EngineError,
   EngineStopped,

@@ -49,13 +49,15 @@ const all: ReadonlyArray<Backend> = [
   },
   {
     name: "embedded",
-    layer: Layer.unwrap(Effect.map(temporaryFile, (filename) => {
-      const reopen = SqliteEventStore.layerDriver().pipe(
-        Layer.provide(NodeSqlite.layer({ filename })),
-        Layer.catchTag("SqliteError", (error) => Layer.effectContext(Effect.fail(SqliteEventStore.storeError(error))))
-      )
-      return Layer.merge(Embedded.stores({ filename, pollInterval: 10 }), withReopen(reopen))
-    }))
+    layer: Layer.unwrap(
+      Effect.map(temporaryFile, (filename) => {
+        const reopen = SqliteEventStore.layerDriver().pipe(
+          Layer.provide(NodeSqlite.layer({ filename })),
+          Layer.catchTag("SqliteError", (error) => Layer.effectContext(Effect.fail(SqliteEventStore.storeError(error))))
+        )
+        return Layer.merge(Embedded.stores({ filename, pollInterval: 10 }), withReopen(reopen))
+      })
+    )
   }
 ]
 
@@ -63,7 +65,8 @@ const select = (names: string | undefined): ReadonlyArray<Backend> => {
   if (names === undefined) return all
   return names.split(",").map((name) => {
     const found = all.find((backend) => backend.name === name)
-    if (found === undefined) throw new Error(`unknown backend "${name}"; there are ${all.map((one) => one.name).join(", ")}`)
+    if (found === undefined)
+      throw new Error(`unknown backend "${name}"; there are ${all.map((one) => one.name).join(", ")}`)
     return found
   })
 }

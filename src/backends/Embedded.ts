@@ -72,9 +72,18 @@ export const stores = (options: Options): Layer.Layer<Exclude<Services, Engine>,
   )
   const documents = Layer.effect(Persistence, SqlitePersistence.make).pipe(
     Layer.catch((cause) =>
-      Layer.effectContext(Effect.fail(
-        new EventStoreError({ reason: new StoreUnavailable({ operation: cause.operation, retryable: cause.retryable, detail: cause.message, cause }) })
-      ))
+      Layer.effectContext(
+        Effect.fail(
+          new EventStoreError({
+            reason: new StoreUnavailable({
+              operation: cause.operation,
+              retryable: cause.retryable,
+              detail: cause.message,
+              cause
+            })
+          })
+        )
+      )
     )
   )
   const log = EventStore.layerWith(options).pipe(Layer.provideMerge(SqliteEventStore.layerDriver(options)))

@@ -45,10 +45,7 @@ export type Services = Engine | EventStore.EventStore | EventStoreDriver | Persi
  * @since 0.1.0
  */
 export const layerOf = (state: MemoryState, options: JournalEngine.Options = {}): Layer.Layer<Services> =>
-  JournalEngine.layer({ lease: "1 hour", ...options }).pipe(
-    Layer.orDie,
-    Layer.provideMerge(storesOf(state))
-  )
+  JournalEngine.layer({ lease: "1 hour", ...options }).pipe(Layer.orDie, Layer.provideMerge(storesOf(state)))
 
 /**
  * The stores of a deployment, without an engine.

@@ -46,7 +46,7 @@ const cachedStatements = 200
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*(
+export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Sqlite["Service"], SqliteError, Scope.Scope> {
   const { filename } = options
@@ -59,7 +59,9 @@ export const make = Effect.fnUntraced(function*(
         return Effect.succeed(body())
       } catch (cause) {
         const kind = kindOf(cause)
-        return kind === undefined ? Effect.die(cause) : Effect.fail(new SqliteError({ filename, operation, kind, cause }))
+        return kind === undefined
+          ? Effect.die(cause)
+          : Effect.fail(new SqliteError({ filename, operation, kind, cause }))
       }
     })
   const attempt = <A>(operation: string, body: () => A): Effect.Effect<A, SqliteError> => {
@@ -135,9 +137,9 @@ const migrate = (database: DatabaseSync, component: string, steps: ReadonlyArray
   if (current > steps.length) throw new NewerSchema(component, current, steps.length)
   if (current === steps.length) return
   for (const step of steps.slice(current)) database.exec(step)
-  database.prepare(
-    "INSERT INTO tutti_schema VALUES (?, ?) ON CONFLICT (component) DO UPDATE SET version = excluded.version"
-  ).run(component, steps.length)
+  database
+    .prepare("INSERT INTO tutti_schema VALUES (?, ?) ON CONFLICT (component) DO UPDATE SET version = excluded.version")
+    .run(component, steps.length)
 }
 
 class NewerSchema extends Error {

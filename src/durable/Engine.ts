@@ -35,6 +35,8 @@ export interface StartOptions {
 }
 
 export class Engine extends Context.Service<Engine, {
+  /** Who this engine is in the log: the owner of the runs that it carries out. */
+  readonly owner: string
   /** Makes a program known until the scope closes, and takes over the open runs of it whose owner is gone. */
   readonly register: (definition: Definition) => Effect.Effect<void, EngineError, Scope.Scope>
   /** Accepts a run. Starting the same run id again changes nothing: `false`. */

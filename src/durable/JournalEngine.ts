@@ -18,6 +18,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
+import type { RunStatus } from "../core/RunLifeCycle.ts"
 import type { StoredEvent } from "../event-store/Envelope.ts"
 import { EventStore } from "../event-store/EventStore.ts"
 import * as Lease from "../persistence/Lease.ts"
@@ -46,7 +47,7 @@ const engineError = (operation: string) => <A, E, R>(self: Effect.Effect<A, E, R
   Effect.mapError(self, (cause) => new EngineError({ operation, cause }))
 
 class JournalEngine {
-  readonly definitions: Array<Definition> = []
+  private readonly definitions: Array<Definition> = []
   private readonly live = new Map<string, LiveRun>()
   private readonly waiting = new Map<string, Deferred.Deferred<RunEnd, RunLost>>()
   private readonly store: typeof EventStore.Service
@@ -82,7 +83,7 @@ class JournalEngine {
         Effect.sync(() => void this.definitions.push(definition)),
         () => this.unregister(definition)
       )
-      yield* this.recover(definition)
+      yield* this.recover(definition, RunCatalogue.openStatuses)
     })
 
   readonly start = (options: StartOptions): Effect.Effect<boolean, EngineError> => {
@@ -148,20 +149,26 @@ class JournalEngine {
 
   // ------------------------------------------------------------- recovery
 
-  /** Takes over the open runs of a definition whose owners are gone. */
-  readonly recover = (definition: Definition): Effect.Effect<void, EngineError> =>
+  /** Takes over runs of a definition whose owners are gone. */
+  private readonly recover = (
+    definition: Definition,
+    status: ReadonlyArray<RunStatus>
+  ): Effect.Effect<void, EngineError> =>
     Effect.gen({ self: this }, function*() {
       const gone = new Map<string, boolean>()
-      for (let offset = 0;; offset += 1000) {
-        const filter = { definition: definition.name, status: RunCatalogue.openStatuses, limit: 1000, offset }
-        const page = yield* this.catalogue.list(filter)
-        yield* Effect.forEach(page, (run) => this.recoverOne(definition, run, gone), {
-          concurrency: this.options.recoveryConcurrency ?? 64,
-          discard: true
-        })
-        if (page.length < 1000) return
-      }
+      // At once, not in pages: runs that end meanwhile would shift them.
+      const runs = yield* this.catalogue.list({ definition: definition.name, status, limit: Number.MAX_SAFE_INTEGER })
+      yield* Effect.forEach(runs, (run) => this.recoverOne(definition, run, gone), {
+        concurrency: this.options.recoveryConcurrency ?? 64,
+        discard: true
+      })
     }).pipe(engineError(`recover the runs of "${definition.name}"`))
+
+  /** Looks for runs that were left behind. A blocked one waits for a new program: this one has been tried. */
+  readonly adopt: Effect.Effect<void, EngineError> = Effect.suspend(() => {
+    const status = RunCatalogue.openStatuses.filter((status) => status !== "blocked")
+    return Effect.forEach([...this.definitions], (definition) => this.recover(definition, status), { discard: true })
+  })
 
   private recoverOne(definition: Definition, run: RunCatalogue.RunSummary, gone: Map<string, boolean>) {
     return Effect.gen({ self: this }, function*() {
@@ -347,13 +354,13 @@ export const layer = (options: Options = {}): Layer.Layer<Engine, EngineError, E
         Effect.retry(Schedule.spaced("1 second")),
         Effect.forkScoped
       )
-      const adopt = Effect.suspend(() => Effect.forEach([...engine.definitions], engine.recover, { discard: true }))
-      yield* adopt.pipe(
+      yield* engine.adopt.pipe(
         Effect.catch((error) => Effect.logWarning("could not look for abandoned runs", error)),
         Effect.schedule(Schedule.spaced(duration)),
         Effect.forkScoped
       )
       return Engine.of({
+        owner: lease.owner,
         register: engine.register,
         start: engine.start,
         await: (runId) => Effect.suspend(() => engine.await(runId)),

@@ -208,6 +208,8 @@ export class LiveRun implements Run.Run {
   setPaused(paused: boolean): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.paused === paused || this.stopped !== undefined) return Effect.void
+      // Undoing is not paused: it would leave things half undone.
+      if (paused && this.cancelRequested !== undefined) return Effect.void
       this.paused = paused
       if (!paused) this.releasePaused()
       return Effect.uninterruptible(this.journal.append(paused ? "RunPaused" : "RunResumed", undefined, {}))

@@ -9,27 +9,17 @@ import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as OrchestrationEvent from "../core/OrchestrationEvent.ts"
+import * as RunLifeCycle from "../core/RunLifeCycle.ts"
 import type { Position, StoredEvent } from "../event-store/Envelope.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
 import type { EventStoreError } from "../event-store/EventStoreError.ts"
 import type { Document, Persistence, PersistenceError, Put, Query } from "../persistence/Persistence.ts"
 
-export const RunStatus = Schema.Literals([
-  "running",
-  "paused",
-  "blocked",
-  "cancelling",
-  "completed",
-  "failed",
-  "cancelled"
-])
-export type RunStatus = typeof RunStatus.Type
-
 const RunSummaryFields = {
   runId: Schema.String,
   definition: Schema.String,
   definitionVersion: Schema.Int,
-  status: RunStatus,
+  status: RunLifeCycle.RunStatus,
   key: Schema.optionalKey(Schema.String),
   parent: Schema.optionalKey(Schema.String),
   owner: Schema.String,
@@ -44,7 +34,7 @@ export type RunSummary = typeof RunSummary.Type
 
 export interface RunFilter {
   readonly definition?: string
-  readonly status?: RunStatus | ReadonlyArray<RunStatus>
+  readonly status?: RunLifeCycle.RunStatus | ReadonlyArray<RunLifeCycle.RunStatus>
   readonly key?: string
   readonly parent?: string
   /** At most so many. Default 100. */
@@ -53,7 +43,7 @@ export interface RunFilter {
 }
 
 /** Statuses of runs that have not ended. */
-export const openStatuses: ReadonlyArray<RunStatus> = ["running", "paused", "blocked", "cancelling"]
+export const openStatuses: ReadonlyArray<RunLifeCycle.RunStatus> = ["running", "paused", "blocked", "cancelling"]
 
 const collection = "runs"
 const checkpoints = { collection: "checkpoints", id: "tutti/RunCatalogue" }
@@ -145,21 +135,12 @@ export const evolve = (summary: RunSummary | undefined, event: StoredEvent): Run
     }
   }
   if (summary === undefined) return undefined
-  const status = statusAfter[type] ?? summary.status
-  const ended = openStatuses.includes(status) ? {} : { endedAt: timestamp }
-  const owner = type === "RunRecovered" ? { owner: data.owner, status: recoveredStatus(summary.status) } : { status }
-  return { ...summary, ...owner, ...ended, updatedAt: timestamp }
-}
-
-/** A run that was taken over is tried again; that it was paused, or is being cancelled, stays true. */
-const recoveredStatus = (status: RunStatus): RunStatus => (status === "blocked" ? "running" : status)
-
-const statusAfter: { readonly [type: string]: RunStatus } = {
-  RunPaused: "paused",
-  RunResumed: "running",
-  RunBlocked: "blocked",
-  RunCancelRequested: "cancelling",
-  RunCancelled: "cancelled",
-  RunCompleted: "completed",
-  RunFailed: "failed"
+  const status = RunLifeCycle.evolve(summary.status, type) ?? summary.status
+  return {
+    ...summary,
+    status,
+    updatedAt: timestamp,
+    ...(type === "RunRecovered" ? { owner: data.owner } : {}),
+    ...(openStatuses.includes(status) ? {} : { endedAt: timestamp })
+  }
 }

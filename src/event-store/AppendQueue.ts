@@ -140,125 +140,147 @@ class Tickets {
   }
 }
 
-const refused: Answer = Effect.fail(new EventStoreError({
-  reason: new StoreUnavailable({
-    operation: "append events",
-    retryable: false,
-    cause: new Error("the event store was closed")
+const refused: Answer = Effect.fail(
+  new EventStoreError({
+    reason: new StoreUnavailable({
+      operation: "append events",
+      retryable: false,
+      cause: new Error("the event store was closed")
+    })
   })
-}))
+)
 
 const answerOf = (outcome: AppendOutcome): Answer => {
   if (!("_tag" in outcome)) return Effect.succeed(outcome)
   return Effect.fail(outcome._tag === "VersionConflict" ? outcome : new EventStoreError({ reason: outcome }))
 }
 
-/**
- * Starts the writer in the current scope.
- *
- * **Details**
- *
- * `write` is the driver's `append`. `committed` is called after the driver
- * acknowledged and before the callers hear of it.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const make = Effect.fnUntraced(function*(options: Options & {
+/** The driver's `append`, and who hears of what it wrote. */
+interface Target {
   readonly write: (
     requests: ReadonlyArray<AppendRequest>
   ) => Effect.Effect<ReadonlyArray<AppendOutcome>, EventStoreError>
+  /** Called after the driver acknowledged and before the callers hear of it. */
   readonly committed: (requests: ReadonlyArray<AppendRequest>, outcomes: ReadonlyArray<AppendOutcome>) => void
-}): Effect.fn.Return<AppendQueue, never, Scope.Scope> {
-  const maxBatch = options.maxBatch ?? 1000
-  const tickets = new Tickets(options.capacity ?? 65_536)
-  let closed = false
-  let wakeWriter: (() => void) | undefined
+}
 
-  const idle = Effect.callback<void>((resume) => {
-    if (!tickets.isEmpty || closed) return resume(Effect.void)
-    wakeWriter = () => resume(Effect.void)
+class Queue implements AppendQueue {
+  private readonly tickets: Tickets
+  private readonly maxBatch: number
+  private readonly target: Target
+  private closed = false
+  private wakeWriter: (() => void) | undefined
+  constructor(options: Options & Target) {
+    this.tickets = new Tickets(options.capacity ?? 65_536)
+    this.maxBatch = options.maxBatch ?? 1000
+    this.target = options
+  }
+
+  append(request: AppendRequest): Answer {
+    return Effect.callback((resume) => {
+      const ticket = new Ticket(request, resume, undefined)
+      this.enqueue(ticket)
+      return Effect.sync(() => this.tickets.withdraw(ticket))
+    })
+  }
+
+  submit(request: AppendRequest): Effect.Effect<Answer> {
+    return Effect.callback((resume) => {
+      const answer = Deferred.makeUnsafe<Appended, VersionConflict | EventStoreError>()
+      const ticket = new Ticket(
+        request,
+        (outcome) => Deferred.doneUnsafe(answer, outcome),
+        () => resume(Effect.succeed(Deferred.await(answer)))
+      )
+      this.enqueue(ticket)
+      return Effect.sync(() => this.tickets.withdraw(ticket))
+    })
+  }
+
+  /** Writes until the queue is closed and empty. */
+  get writer(): Effect.Effect<void> {
+    const { flush, idle, tickets } = this
+    return Effect.gen(function* () {
+      while (true) {
+        yield* idle
+        if (tickets.isEmpty) return
+        // Fibers that are ready to run may still add theirs to this batch.
+        yield* Effect.yieldNow
+        yield* flush
+      }
+    })
+  }
+
+  close(): void {
+    this.closed = true
+    this.wake()
+  }
+
+  private enqueue(ticket: Ticket): void {
+    if (this.closed) {
+      ticket.answer(refused)
+      ticket.onAdmitted?.()
+      return
+    }
+    this.tickets.push(ticket)
+    if (this.wakeWriter !== undefined) this.wake()
+  }
+
+  private wake(): void {
+    const wake = this.wakeWriter
+    this.wakeWriter = undefined
+    wake?.()
+  }
+
+  private readonly idle = Effect.callback<void>((resume) => {
+    if (!this.tickets.isEmpty || this.closed) return resume(Effect.void)
+    this.wakeWriter = () => resume(Effect.void)
   })
 
-  const flush = Effect.suspend(() => {
-    const batch = tickets.take(maxBatch)
-    return batch.length === 0 ? Effect.void : commit(batch)
+  private readonly flush = Effect.suspend(() => {
+    const batch = this.tickets.take(this.maxBatch)
+    return batch.length === 0 ? Effect.void : this.commit(batch)
   })
 
-  const commit = (batch: ReadonlyArray<Ticket>): Effect.Effect<void> => {
+  private commit(batch: ReadonlyArray<Ticket>): Effect.Effect<void> {
     const requests = batch.map((ticket) => ticket.request)
-    return Effect.flatMap(Effect.exit(Effect.suspend(() => options.write(requests))), (exit) => {
-      if (Exit.isFailure(exit)) return refuseBatch(batch, exit.cause)
+    return Effect.flatMap(Effect.exit(Effect.suspend(() => this.target.write(requests))), (exit) => {
+      if (Exit.isFailure(exit)) return this.refuse(batch, exit.cause)
       const outcomes = exit.value
-      options.committed(requests, outcomes)
+      this.target.committed(requests, outcomes)
       for (let index = 0; index < batch.length; index++) batch[index]!.answer(answerOf(outcomes[index]!))
       return Effect.void
     })
   }
 
   /** Q3: a defect may be the fault of one request, such as data that is no JSON. The others shall not suffer for it. */
-  const refuseBatch = (batch: ReadonlyArray<Ticket>, cause: Cause.Cause<EventStoreError>): Effect.Effect<void> => {
+  private refuse(batch: ReadonlyArray<Ticket>, cause: Cause.Cause<EventStoreError>): Effect.Effect<void> {
     if (batch.length > 1 && Cause.hasDies(cause)) {
-      return Effect.forEach(batch, (ticket) => commit([ticket]), { discard: true })
+      return Effect.forEach(batch, (ticket) => this.commit([ticket]), { discard: true })
     }
     const answer = Effect.failCause(cause)
     for (const ticket of batch) ticket.answer(answer)
     return Effect.void
   }
+}
 
-  const writer = Effect.gen(function*() {
-    while (true) {
-      yield* idle
-      if (tickets.isEmpty) return
-      // Fibers that are ready to run may still add theirs to this batch.
-      yield* Effect.yieldNow
-      yield* flush
-    }
-  })
-
-  const enqueue = (ticket: Ticket) => {
-    if (closed) return refuse(ticket)
-    tickets.push(ticket)
-    if (wakeWriter !== undefined) wake()
-  }
-
-  const refuse = (ticket: Ticket) => {
-    ticket.answer(refused)
-    ticket.onAdmitted?.()
-  }
-
-  const wake = () => {
-    const resume = wakeWriter
-    wakeWriter = undefined
-    resume?.()
-  }
-
-  const fiber = yield* Effect.forkScoped(Effect.uninterruptible(writer))
+/**
+ * Makes a queue and starts its writer in the current scope.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  options: Options & Target
+): Effect.fn.Return<AppendQueue, never, Scope.Scope> {
+  const queue = new Queue(options)
+  const writer = yield* Effect.forkScoped(Effect.uninterruptible(queue.writer))
+  // Q6: closed before the fork's own finalizer runs, for finalizers run in reverse.
   yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => {
-      closed = true
-      wake()
-      return Fiber.await(fiber)
-    })
+    Effect.andThen(
+      Effect.sync(() => queue.close()),
+      Fiber.await(writer)
+    )
   )
-
-  return {
-    append: (request) =>
-      Effect.callback((resume) => {
-        const ticket = new Ticket(request, resume, undefined)
-        enqueue(ticket)
-        return Effect.sync(() => tickets.withdraw(ticket))
-      }),
-    submit: (request) =>
-      Effect.callback((resume) => {
-        const answer = Deferred.makeUnsafe<Appended, VersionConflict | EventStoreError>()
-        const ticket = new Ticket(
-          request,
-          (outcome) => Deferred.doneUnsafe(answer, outcome),
-          () => resume(Effect.succeed(Deferred.await(answer)))
-        )
-        enqueue(ticket)
-        return Effect.sync(() => tickets.withdraw(ticket))
-      })
-  }
+  return queue
 })

@@ -6,23 +6,59 @@
  */
 import * as Schema from "effect/Schema"
 
-/** Name of a stream: one unit of consistency, such as one run or one order. */
+/**
+ * Name of a stream: one unit of consistency, such as one run or one order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const StreamId = Schema.NonEmptyString.pipe(Schema.brand("StreamId"))
 export type StreamId = typeof StreamId.Type
 
-/** Number of events ever appended to a stream, so also the version of its last event. 0: no stream yet. */
+/**
+ * Number of events ever appended to a stream, so also the version of its last event. 0: no stream yet.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type StreamVersion = number
 
-/** Place in the whole log: increasing in commit order, resumable, not gapless. 0: before the first event. */
+/**
+ * Place in the whole log: increasing in commit order, resumable, not gapless. 0: before the first event.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Position = number
 
-/** What the writer believes the stream's version to be. A number is exact; `0` and `"NoStream"` are the same belief. */
+/**
+ * What the writer believes the stream's version to be.
+ *
+ * **Details**
+ *
+ * - a number: exactly this version. `0` and `"NoStream"` are the same belief.
+ * - `"StreamExists"`: any version above 0.
+ * - `"Any"`: no belief. Events appended so are deduplicated by their ids, at the price of one more index entry.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type ExpectedVersion = StreamVersion | "NoStream" | "StreamExists" | "Any"
 
-/** A JSON object: what data and user metadata are once encoded. */
+/**
+ * What data and user metadata are once encoded.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Json = Schema.Json
 
-/** Where an event comes from and what it belongs to. Keys left out are unknown, not empty. */
+/**
+ * Where an event comes from and what it belongs to. Keys left out are unknown, not empty.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface EventMeta {
   /** Milliseconds since the Unix epoch, from the writer's `Clock`. */
   readonly timestamp: number
@@ -43,7 +79,12 @@ export interface EventMeta {
   readonly user?: { readonly [key: string]: Json }
 }
 
-/** An event on its way into the log. */
+/**
+ * An event on its way into the log.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface NewEvent {
   /** UUIDv7 and deduplication key. Left out: the store makes one. */
   readonly id?: string
@@ -55,7 +96,12 @@ export interface NewEvent {
   readonly meta?: Partial<EventMeta>
 }
 
-/** An event as a driver stores it: complete, encoded, not yet placed. */
+/**
+ * An event as a driver stores it: complete, encoded, not yet placed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface EncodedEvent {
   readonly id: string
   readonly type: string
@@ -64,7 +110,12 @@ export interface EncodedEvent {
   readonly meta: EventMeta
 }
 
-/** An event as it is read. */
+/**
+ * An event as it is read.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface StoredEvent extends EncodedEvent {
   readonly stream: StreamId
   readonly version: StreamVersion

@@ -91,12 +91,17 @@ export const make = <S extends EventSchema>(
       const { data, schemaVersion, type } = stored
       if (!isObject(data)) return corrupt(stored, "its data is not an object")
       if (schemaVersion > currentVersion(type)) {
-        return corrupt(stored, `it has version ${schemaVersion} of its shape, this program knows ${currentVersion(type)}`)
+        return corrupt(
+          stored,
+          `it has version ${schemaVersion} of its shape, this program knows ${currentVersion(type)}`
+        )
       }
       let current = data
       for (const upcast of steps.get(type)?.slice(schemaVersion - 1) ?? []) current = upcast(current)
       const decoded = decode({ ...current, _tag: type })
-      return Result.isSuccess(decoded) ? Result.succeed(decoded.success) : corrupt(stored, decoded.failure.message, decoded.failure)
+      return Result.isSuccess(decoded)
+        ? Result.succeed(decoded.success)
+        : corrupt(stored, decoded.failure.message, decoded.failure)
     }
   }
 }

@@ -29,7 +29,7 @@ import type {
   StreamVersion
 } from "./Envelope.ts"
 import * as EventId from "./EventId.ts"
-import { type Appended, type AppendRequest, EventStoreDriver, type ReadOptions, tombstoneType } from "./EventStoreDriver.ts"
+import { type Appended, EventStoreDriver, type ReadOptions, tombstoneType } from "./EventStoreDriver.ts"
 import type { EventStoreError, VersionConflict } from "./EventStoreError.ts"
 import * as LiveFeed from "./LiveFeed.ts"
 import type { SubscribeOptions } from "./LiveFeed.ts"
@@ -42,54 +42,60 @@ export type { SubscribeOptions } from "./LiveFeed.ts"
  * @category services
  * @since 0.1.0
  */
-export class EventStore extends Context.Service<EventStore, {
-  /**
-   * Appends all events or none. Succeeds only once they are durable. Order of
-   * calls is order of commits. An interrupted append that still waits in the
-   * queue is withdrawn; one already on its way is written all the same.
-   */
-  readonly append: (
-    stream: StreamId,
-    events: ReadonlyArray<NewEvent>,
-    expected: ExpectedVersion
-  ) => Effect.Effect<Appended, VersionConflict | EventStoreError>
-  /**
-   * Queues an append and returns as soon as it is admitted; the inner effect
-   * waits until it is durable. For writers that pipeline: any number of calls
-   * without awaiting, with back-pressure, in one fiber, in order.
-   */
-  readonly submit: (
-    stream: StreamId,
-    events: ReadonlyArray<NewEvent>,
-    expected: ExpectedVersion
-  ) => Effect.Effect<Effect.Effect<Appended, VersionConflict | EventStoreError>>
-  /** Events of one stream, in pages. */
-  readonly read: (stream: StreamId, options?: ReadOptions) => Stream.Stream<StoredEvent, EventStoreError>
-  /** Events of one stream, at once: for streams known to be short. */
-  readonly readArray: (
-    stream: StreamId,
-    options?: ReadOptions
-  ) => Effect.Effect<ReadonlyArray<StoredEvent>, EventStoreError>
-  /** The whole log up to now, in position order. Deleted streams are left out. */
-  readonly readAll: (options?: {
-    readonly after?: Position
-    readonly max?: number
-    readonly types?: ReadonlyArray<string>
-    readonly streamPrefix?: string
-  }) => Stream.Stream<StoredEvent, EventStoreError>
-  /** Catches up, then stays live: no gap, no duplicate, in order. Slow subscribers lose nothing and stall nobody. */
-  readonly subscribe: (options?: SubscribeOptions) => Stream.Stream<StoredEvent, EventStoreError>
-  readonly version: (stream: StreamId) => Effect.Effect<StreamVersion, EventStoreError>
-  readonly exists: (stream: StreamId) => Effect.Effect<boolean, EventStoreError>
-  readonly head: Effect.Effect<Position, EventStoreError>
-  /** Forgets events older than `version`; the newest event always stays. */
-  readonly truncateBefore: (stream: StreamId, version: StreamVersion) => Effect.Effect<void, EventStoreError>
-  /** Forgets the stream and bars its name for ever. Default expectation: `"Any"`. */
-  readonly delete: (
-    stream: StreamId,
-    expected?: ExpectedVersion
-  ) => Effect.Effect<void, VersionConflict | EventStoreError>
-}>()("tutti/event-store/EventStore") {}
+export class EventStore extends Context.Service<
+  EventStore,
+  {
+    /**
+     * Appends all events or none. Succeeds only once they are durable. Order of
+     * calls is order of commits. An interrupted append that still waits in the
+     * queue is withdrawn; one already on its way is written all the same.
+     */
+    readonly append: (
+      stream: StreamId,
+      events: ReadonlyArray<NewEvent>,
+      expected: ExpectedVersion
+    ) => Effect.Effect<Appended, VersionConflict | EventStoreError>
+    /**
+     * Queues an append and returns as soon as it is admitted; the inner effect
+     * waits until it is durable. For writers that pipeline: any number of calls
+     * without awaiting, with back-pressure, in one fiber, in order.
+     */
+    readonly submit: (
+      stream: StreamId,
+      events: ReadonlyArray<NewEvent>,
+      expected: ExpectedVersion
+    ) => Effect.Effect<Effect.Effect<Appended, VersionConflict | EventStoreError>>
+    /** Events of one stream, in pages. */
+    readonly read: (stream: StreamId, options?: ReadOptions) => Stream.Stream<StoredEvent, EventStoreError>
+    /** Events of one stream, at once: for streams known to be short. */
+    readonly readArray: (
+      stream: StreamId,
+      options?: ReadOptions
+    ) => Effect.Effect<ReadonlyArray<StoredEvent>, EventStoreError>
+    /** The whole log up to now, in position order. Deleted streams are left out. */
+    readonly readAll: (options?: {
+      readonly after?: Position
+      readonly max?: number
+      readonly types?: ReadonlyArray<string>
+      readonly streamPrefix?: string
+    }) => Stream.Stream<StoredEvent, EventStoreError>
+    /** Catches up, then stays live: no gap, no duplicate, in order. Slow subscribers lose nothing and stall nobody. */
+    readonly subscribe: (options?: SubscribeOptions) => Stream.Stream<StoredEvent, EventStoreError>
+    readonly version: (stream: StreamId) => Effect.Effect<StreamVersion, EventStoreError>
+    readonly exists: (stream: StreamId) => Effect.Effect<boolean, EventStoreError>
+    readonly head: Effect.Effect<Position, EventStoreError>
+    /** Forgets events older than `version`; the newest event always stays. */
+    readonly truncateBefore: (stream: StreamId, version: StreamVersion) => Effect.Effect<void, EventStoreError>
+    /**
+     * Forgets the stream and bars its name for ever. Default expectation: `"Any"`.
+     * Does not wait for appends that are still queued: they will find the stream deleted.
+     */
+    readonly delete: (
+      stream: StreamId,
+      expected?: ExpectedVersion
+    ) => Effect.Effect<void, VersionConflict | EventStoreError>
+  }
+>()("tutti/event-store/EventStore") {}
 
 /**
  * How the store batches and pages.
@@ -110,7 +116,7 @@ export interface Options extends AppendQueue.Options {
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*(
+export const make = Effect.fnUntraced(function* (
   options: Options = {}
 ): Effect.fn.Return<EventStore["Service"], never, EventStoreDriver | Scope.Scope> {
   const driver = yield* EventStoreDriver
@@ -121,20 +127,23 @@ export const make = Effect.fnUntraced(function*(
 
   return EventStore.of({
     append: (stream, events, expected) =>
-      Effect.withFiber((fiber) => queue.append(encode(fiber.context, stream, events, expected))),
+      Effect.withFiber(({ context }) => queue.append({ stream, expected, events: encode(context, stream, events) })),
     submit: (stream, events, expected) =>
-      Effect.withFiber((fiber) => queue.submit(encode(fiber.context, stream, events, expected))),
-    read: (stream, read) => readPages(driver, pageSize, stream, read ?? {}),
+      Effect.withFiber(({ context }) => queue.submit({ stream, expected, events: encode(context, stream, events) })),
+    read: readPages(driver, pageSize),
     readArray: (stream, read) => driver.read(stream, read ?? {}),
     readAll: ({ after = 0, max = Infinity, ...filter } = {}) =>
-      Stream.paginate({ after, left: max }, Effect.fnUntraced(function*({ after, left }) {
-        if (left <= 0) return [[], Option.none()]
-        const size = Math.min(left, pageSize)
-        const page = yield* driver.readAll({ after, max: size, ...filter })
-        const last = page.at(-1)
-        const more = last !== undefined && page.length === size
-        return [page, more ? Option.some({ after: last.position, left: left - size }) : Option.none()]
-      })),
+      Stream.paginate(
+        { after, left: max },
+        Effect.fnUntraced(function* ({ after, left }) {
+          if (left <= 0) return [[], Option.none()]
+          const size = Math.min(left, pageSize)
+          const page = yield* driver.readAll({ after, max: size, ...filter })
+          const last = page.at(-1)
+          const more = last !== undefined && page.length === size
+          return [page, more ? Option.some({ after: last.position, left: left - size }) : Option.none()]
+        })
+      ),
     subscribe: feed.subscribe,
     version: driver.version,
     exists: (stream) => Effect.map(driver.version(stream), (version) => version > 0),
@@ -161,54 +170,46 @@ export const layerWith = (options: Options): Layer.Layer<EventStore, never, Even
  */
 export const layer: Layer.Layer<EventStore, never, EventStoreDriver> = layerWith({})
 
+/** Completes events with ids and times, from the services of the fiber that appends. */
 const encoder = () => {
   const nextId = EventId.make()
   return (
     context: Context.Context<never>,
     stream: StreamId,
-    events: ReadonlyArray<NewEvent>,
-    expected: ExpectedVersion
-  ): AppendRequest => {
+    events: ReadonlyArray<NewEvent>
+  ): ReadonlyArray<EncodedEvent> => {
     if (events.length === 0) throw new Error(`an append to "${stream}" needs at least one event`)
     const now = Context.get(context, Clock.Clock).currentTimeMillisUnsafe()
     const random = Context.get(context, Random.Random)
-    const encoded: Array<EncodedEvent> = []
-    for (const event of events) {
+    return events.map((event) => {
       if (event.type === tombstoneType) throw new Error(`the event type "${tombstoneType}" is reserved`)
-      encoded.push({
+      return {
         id: event.id ?? nextId(now, random),
         type: event.type,
         schemaVersion: event.schemaVersion ?? 1,
         data: event.data,
         meta: stamped(event.meta, now)
-      })
-    }
-    return { stream, expected, events: encoded }
+      }
+    })
   }
 }
 
 const stamped = (meta: Partial<EventMeta> | undefined, now: number): EventMeta =>
-  meta === undefined
-    ? { timestamp: now }
-    : meta.timestamp === undefined
-    ? { ...meta, timestamp: now }
-    : meta as EventMeta
+  meta?.timestamp === undefined ? { ...meta, timestamp: now } : { ...meta, timestamp: meta.timestamp }
 
-const readPages = (
-  driver: EventStoreDriver["Service"],
-  pageSize: number,
-  stream: StreamId,
-  options: ReadOptions
-): Stream.Stream<StoredEvent, EventStoreError> => {
-  const backwards = options.direction === "backwards"
-  return Stream.paginate(options, Effect.fnUntraced(function*(options) {
-    const left = options.max ?? Infinity
-    if (left <= 0) return [[], Option.none()]
-    const size = Math.min(left, pageSize)
-    const page = yield* driver.read(stream, { ...options, max: size })
-    const last = page.at(-1)
-    if (last === undefined || page.length < size) return [page, Option.none()]
-    const rest = backwards ? { to: last.version - 1 } : { from: last.version + 1 }
-    return [page, Option.some({ ...options, ...rest, max: left - size })]
-  }))
-}
+const readPages =
+  (driver: EventStoreDriver["Service"], pageSize: number): EventStore["Service"]["read"] =>
+  (stream, options = {}) =>
+    Stream.paginate(
+      options,
+      Effect.fnUntraced(function* (options) {
+        const left = options.max ?? Infinity
+        if (left <= 0) return [[], Option.none()]
+        const size = Math.min(left, pageSize)
+        const page = yield* driver.read(stream, { ...options, max: size })
+        const last = page.at(-1)
+        if (last === undefined || page.length < size) return [page, Option.none()]
+        const rest = options.direction === "backwards" ? { to: last.version - 1 } : { from: last.version + 1 }
+        return [page, Option.some({ ...options, ...rest, max: left - size })]
+      })
+    )

@@ -112,42 +112,45 @@ export const tombstoneType = "$deleted"
  * @category services
  * @since 0.1.0
  */
-export class EventStoreDriver extends Context.Service<EventStoreDriver, {
-  /**
-   * Stores each request whole or not at all, in order, all in one durable
-   * commit, and answers each in its place. A conflict of one request leaves
-   * the others untouched. Fails only if the commit as a whole failed.
-   */
-  readonly append: (
-    requests: ReadonlyArray<AppendRequest>
-  ) => Effect.Effect<ReadonlyArray<AppendOutcome>, EventStoreError>
-  /** Events of one stream. An unknown stream is empty, a deleted one is an error. */
-  readonly read: (
-    stream: StreamId,
-    options: ReadOptions
-  ) => Effect.Effect<ReadonlyArray<StoredEvent>, EventStoreError>
-  /** One page of the whole log, in position order, without deleted streams. */
-  readonly readAll: (options: ReadAllOptions) => Effect.Effect<ReadonlyArray<StoredEvent>, EventStoreError>
-  /** 0 if there is no such stream. Fails with `StreamDeleted` for a deleted one. */
-  readonly version: (stream: StreamId) => Effect.Effect<StreamVersion, EventStoreError>
-  /** The highest position given so far, even if what lay there was deleted since. 0 if the log is empty. */
-  readonly head: Effect.Effect<Position, EventStoreError>
-  /** Forgets events older than `version`. The last event always stays, so that the version is never lost. */
-  readonly truncateBefore: (stream: StreamId, version: StreamVersion) => Effect.Effect<void, EventStoreError>
-  /**
-   * Forgets the stream and bars its name for ever. Fails with `VersionConflict`
-   * as an append would. To delete a deleted stream again changes nothing.
-   */
-  readonly delete: (
-    stream: StreamId,
-    expected: ExpectedVersion
-  ) => Effect.Effect<void, VersionConflict | EventStoreError>
-  /**
-   * Calls back when events may have been appended by another process. May
-   * wake too often, never too seldom. A driver without foreign writers never calls.
-   */
-  readonly onForeignAppend: (wake: () => void) => Effect.Effect<void, EventStoreError, Scope.Scope>
-}>()("tutti/event-store/EventStoreDriver") {}
+export class EventStoreDriver extends Context.Service<
+  EventStoreDriver,
+  {
+    /**
+     * Stores each request whole or not at all, in order, all in one durable
+     * commit, and answers each in its place. A conflict of one request leaves
+     * the others untouched. Fails only if the commit as a whole failed.
+     */
+    readonly append: (
+      requests: ReadonlyArray<AppendRequest>
+    ) => Effect.Effect<ReadonlyArray<AppendOutcome>, EventStoreError>
+    /** Events of one stream. An unknown stream is empty, a deleted one is an error. */
+    readonly read: (
+      stream: StreamId,
+      options: ReadOptions
+    ) => Effect.Effect<ReadonlyArray<StoredEvent>, EventStoreError>
+    /** One page of the whole log, in position order, without deleted streams. */
+    readonly readAll: (options: ReadAllOptions) => Effect.Effect<ReadonlyArray<StoredEvent>, EventStoreError>
+    /** 0 if there is no such stream. Fails with `StreamDeleted` for a deleted one. */
+    readonly version: (stream: StreamId) => Effect.Effect<StreamVersion, EventStoreError>
+    /** The highest position given so far, even if what lay there was deleted since. 0 if the log is empty. */
+    readonly head: Effect.Effect<Position, EventStoreError>
+    /** Forgets events older than `version`. The last event always stays, so that the version is never lost. */
+    readonly truncateBefore: (stream: StreamId, version: StreamVersion) => Effect.Effect<void, EventStoreError>
+    /**
+     * Forgets the stream and bars its name for ever. Fails with `VersionConflict`
+     * as an append would. To delete a deleted stream again changes nothing.
+     */
+    readonly delete: (
+      stream: StreamId,
+      expected: ExpectedVersion
+    ) => Effect.Effect<void, VersionConflict | EventStoreError>
+    /**
+     * Calls back when events may have been appended by another process. May
+     * wake too often, never too seldom. A driver without foreign writers never calls.
+     */
+    readonly onForeignAppend: (wake: () => void) => Effect.Effect<void, EventStoreError, Scope.Scope>
+  }
+>()("tutti/event-store/EventStoreDriver") {}
 
 /**
  * Whether a stream at `version` is what the writer expected.

@@ -1,7 +1,12 @@
 /** What can go wrong between a program and its log. */
 import * as Schema from "effect/Schema"
 
-/** Somebody else appended first. Read again and decide again. */
+/**
+ * Somebody else appended first. Read again and decide again.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class VersionConflict extends Schema.TaggedError<VersionConflict>()("VersionConflict", {
   stream: Schema.String,
   expected: Schema.Union([Schema.Int, Schema.Literals(["NoStream", "StreamExists", "Any"])]),
@@ -12,7 +17,12 @@ export class VersionConflict extends Schema.TaggedError<VersionConflict>()("Vers
   }
 }
 
-/** The stream was deleted: it can be neither read nor appended to, ever again. */
+/**
+ * The stream was deleted: it can be neither read nor appended to, ever again.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class StreamDeleted extends Schema.TaggedError<StreamDeleted>()("StreamDeleted", {
   stream: Schema.String
 }) {
@@ -21,7 +31,12 @@ export class StreamDeleted extends Schema.TaggedError<StreamDeleted>()("StreamDe
   }
 }
 
-/** The store cannot be reached or refuses to work right now. */
+/**
+ * The store cannot be reached or refuses to work right now.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", {
   operation: Schema.String,
   retryable: Schema.Boolean,
@@ -35,7 +50,12 @@ export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("St
   }
 }
 
-/** What lies in the store is not what was written: a torn file, a foreign schema, an event that does not decode. */
+/**
+ * What lies in the store is not what was written: a torn file, a foreign schema, an event that does not decode.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class StoreCorrupt extends Schema.TaggedError<StoreCorrupt>()("StoreCorrupt", {
   operation: Schema.String,
   detail: Schema.String,
@@ -46,7 +66,12 @@ export class StoreCorrupt extends Schema.TaggedError<StoreCorrupt>()("StoreCorru
   }
 }
 
-/** An operation on the log failed for the given reason; nothing was half done. */
+/**
+ * An operation on the log failed for the given reason; nothing was half done.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class EventStoreError extends Schema.TaggedError<EventStoreError>()("EventStoreError", {
   reason: Schema.Union([StoreUnavailable, StoreCorrupt, StreamDeleted])
 }) {

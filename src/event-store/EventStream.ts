@@ -8,7 +8,7 @@
  * class Paid extends Schema.TaggedClass<Paid>()("OrderPaid", {}) {}
  * const Orders = EventStream.make("order", { events: Schema.Union([Placed, Paid]) })
  *
- * yield* Orders.append("7", [new Placed({ total: 12 })], "NoStream")
+ * yield* Orders.append("7", [new Placed({ total: 12 })], { expected: "NoStream" })
  * ```
  */
 import * as Effect from "effect/Effect"
@@ -33,8 +33,7 @@ export interface EventStream<A extends { readonly _tag: string }> {
   readonly append: (
     id: string,
     events: ReadonlyArray<A>,
-    expected: ExpectedVersion,
-    meta?: Partial<EventMeta>
+    options: { readonly expected: ExpectedVersion; readonly meta?: Partial<EventMeta> }
   ) => Effect.Effect<Appended, VersionConflict | EventStoreError, EventStore>
   /** The events of one stream, upcast to their current shape. */
   readonly read: (
@@ -57,10 +56,13 @@ export interface EventStream<A extends { readonly _tag: string }> {
  * @category constructors
  * @since 0.1.0
  */
-export const make = <S extends EventCodec.EventSchema>(category: string, options: {
-  readonly events: S
-  readonly upcasters?: EventCodec.Upcasters<S["Type"]["_tag"]>
-}): EventStream<S["Type"]> => {
+export const make = <S extends EventCodec.EventSchema>(
+  category: string,
+  options: {
+    readonly events: S
+    readonly upcasters?: EventCodec.Upcasters<S["Type"]["_tag"]>
+  }
+): EventStream<S["Type"]> => {
   if (category === "" || category.includes("/")) throw new Error(`a category is a name without "/", got "${category}"`)
   const codec = EventCodec.make(options.events, options.upcasters)
   const streamPrefix = `${category}/`
@@ -69,7 +71,7 @@ export const make = <S extends EventCodec.EventSchema>(category: string, options
     category,
     codec,
     streamId,
-    append: (id, events, expected, meta) =>
+    append: (id, events, { expected, meta }) =>
       EventStore.use((store) =>
         store.append(
           streamId(id),
@@ -78,13 +80,21 @@ export const make = <S extends EventCodec.EventSchema>(category: string, options
         )
       ),
     read: (id, read) =>
-      Stream.unwrap(EventStore.useSync((store) => store.read(streamId(id), read).pipe(
-        Stream.mapArrayEffect((page) => Effect.map(EventCodec.decodeAll(codec, page), asNonEmpty))
-      ))),
+      Stream.unwrap(
+        EventStore.useSync((store) =>
+          store
+            .read(streamId(id), read)
+            .pipe(Stream.mapArrayEffect((page) => Effect.map(EventCodec.decodeAll(codec, page), asNonEmpty)))
+        )
+      ),
     subscribe: (from) =>
-      Stream.unwrap(EventStore.useSync((store) => store.subscribe({ ...from, streamPrefix, types: codec.types }).pipe(
-        Stream.mapArrayEffect((page) => Effect.map(EventCodec.decodeAll(codec, page), asNonEmpty))
-      )))
+      Stream.unwrap(
+        EventStore.useSync((store) =>
+          store
+            .subscribe({ ...from, streamPrefix, types: codec.types })
+            .pipe(Stream.mapArrayEffect((page) => Effect.map(EventCodec.decodeAll(codec, page), asNonEmpty)))
+        )
+      )
   }
 }
 

@@ -48,6 +48,7 @@ export interface LiveFeed {
 }
 
 type Batch = ReadonlyArray<StoredEvent>
+type NonEmptyBatch = readonly [StoredEvent, ...Array<StoredEvent>]
 
 class Subscriber {
   /** The store may hold more than what was delivered and what is buffered. */
@@ -138,20 +139,85 @@ const contiguous = (batch: Batch, position: Position): { readonly from: number; 
   return { from, to }
 }
 
+interface Source {
+  readonly driver: EventStoreDriver["Service"]
+  /** Events per page when catching up. */
+  readonly pageSize: number
+  /** Events a subscriber may have undelivered in memory. */
+  readonly buffer: number
+}
+
+/** Delivers to one subscriber, from its buffer or from the store. */
+class Delivery {
+  private readonly source: Source
+  private readonly subscriber: Subscriber
+  private readonly matches: ((event: StoredEvent) => boolean) | undefined
+  private readonly filter: Pick<SubscribeOptions, "types" | "streamPrefix">
+  private position: Position
+  constructor(source: Source, subscriber: Subscriber, options: SubscribeOptions & { readonly after: Position }) {
+    const { after, streamPrefix, types } = options
+    this.source = source
+    this.subscriber = subscriber
+    this.position = after
+    this.matches = filterOf(options)
+    this.filter = { ...(types && { types }), ...(streamPrefix !== undefined && { streamPrefix }) }
+  }
+
+  /** The next events that pass the filter. */
+  get next(): Effect.Effect<NonEmptyBatch, EventStoreError> {
+    const { subscriber } = this
+    const nextBatch = Effect.suspend(() => {
+      if (subscriber.stale) return this.readStore
+      const live = subscriber.take()
+      return Effect.succeed(live === undefined ? [] : this.takeLive(live))
+    })
+    return Effect.gen(function* () {
+      while (true) {
+        const events = yield* nextBatch
+        if (isNonEmpty(events)) return events
+        yield* subscriber.waiting
+      }
+    })
+  }
+
+  private get readStore(): Effect.Effect<Batch, EventStoreError> {
+    const { driver, pageSize } = this.source
+    this.subscriber.stale = false
+    // The head is read before the page: all up to it is then in the page, or filtered out.
+    return Effect.flatMap(driver.head, (head) =>
+      head <= this.position
+        ? Effect.succeed([])
+        : Effect.map(driver.readAll({ after: this.position, max: pageSize, ...this.filter }), (page) => {
+            this.advance(page, head)
+            return page
+          })
+    ).pipe(Effect.tapError(() => Effect.sync(() => this.subscriber.fallBack())))
+  }
+
+  private advance(page: Batch, head: Position): void {
+    const last = page.at(-1)?.position ?? this.position
+    const more = page.length === this.source.pageSize
+    this.position = more ? last : Math.max(head, last)
+    if (more) this.subscriber.stale = true
+  }
+
+  private takeLive(batch: Batch): Batch {
+    const { from, to } = contiguous(batch, this.position)
+    if (to < batch.length) this.subscriber.fallBack()
+    if (to > from) this.position = batch[to - 1]!.position
+    const next = from === 0 && to === batch.length ? batch : batch.slice(from, to)
+    return this.matches === undefined ? next : next.filter(this.matches)
+  }
+}
+
 /**
  * Makes a feed over a driver. Watches for foreign appends only while someone is subscribed.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*(options: {
-  readonly driver: EventStoreDriver["Service"]
-  /** Events per page when catching up. */
-  readonly pageSize: number
-  /** Events a subscriber may have undelivered in memory. */
-  readonly buffer: number
-}): Effect.fn.Return<LiveFeed, never, Scope.Scope> {
-  const { buffer, driver, pageSize } = options
+export const make = Effect.fnUntraced(function* (source: Source): Effect.fn.Return<LiveFeed, never, Scope.Scope> {
+  const { buffer, driver } = source
   const subscribers = new Set<Subscriber>()
   const foreignAppends = yield* RcRef.make({
     acquire: driver.onForeignAppend(() => {
@@ -161,7 +227,6 @@ export const make = Effect.fnUntraced(function*(options: {
       }
     })
   })
-
   const register = Effect.acquireRelease(
     Effect.sync(() => {
       const subscriber = new Subscriber(buffer)
@@ -171,45 +236,6 @@ export const make = Effect.fnUntraced(function*(options: {
     (subscriber) => Effect.sync(() => subscribers.delete(subscriber))
   )
 
-  const puller = (subscriber: Subscriber, start: Position, wanted: SubscribeOptions) => {
-    const matches = filterOf(wanted)
-    const { streamPrefix, types } = wanted
-    const filter = { ...(types && { types }), ...(streamPrefix !== undefined && { streamPrefix }) }
-    let position = start
-
-    const readStore = Effect.gen(function*() {
-      subscriber.stale = false
-      // Read before the page: all up to it is then in the page, or filtered out.
-      const head = yield* driver.head
-      if (head <= position) return []
-      const page = yield* driver.readAll({ after: position, max: pageSize, ...filter })
-      const last = page.at(-1)?.position ?? position
-      if (page.length < pageSize) position = Math.max(head, last)
-      else {
-        position = last
-        subscriber.stale = true
-      }
-      return page
-    })
-
-    const takeLive = (batch: Batch): Batch => {
-      const { from, to } = contiguous(batch, position)
-      if (to < batch.length) subscriber.fallBack()
-      if (to > from) position = batch[to - 1]!.position
-      const next = from === 0 && to === batch.length ? batch : batch.slice(from, to)
-      return matches === undefined ? next : next.filter(matches)
-    }
-
-    return Effect.gen(function*() {
-      while (true) {
-        const live = subscriber.stale ? undefined : subscriber.take()
-        const events = live !== undefined ? takeLive(live) : subscriber.stale ? yield* readStore : []
-        if (isNonEmpty(events)) return events
-        yield* subscriber.waiting
-      }
-    })
-  }
-
   return {
     publish: (requests, outcomes) => {
       if (subscribers.size === 0) return
@@ -217,14 +243,18 @@ export const make = Effect.fnUntraced(function*(options: {
       if (batch.length === 0) return
       for (const subscriber of subscribers) subscriber.offer(batch)
     },
-    subscribe: (wanted = {}) =>
-      Stream.unwrap(Effect.gen(function*() {
-        const subscriber = yield* register
-        yield* RcRef.get(foreignAppends)
-        const start = wanted.after === "end" ? yield* driver.head : wanted.after ?? 0
-        return Stream.fromPull(Effect.succeed(puller(subscriber, start, wanted)))
-      }))
+    subscribe: (options = {}) =>
+      Stream.unwrap(
+        Effect.gen(function* () {
+          // Registered before the position is read, so that nothing falls in between (L1).
+          const subscriber = yield* register
+          yield* RcRef.get(foreignAppends)
+          const after = options.after === "end" ? yield* driver.head : (options.after ?? 0)
+          const delivery = new Delivery(source, subscriber, { ...options, after })
+          return Stream.fromPull(Effect.succeed(delivery.next))
+        })
+      )
   }
 })
 
-const isNonEmpty = (events: Batch): events is readonly [StoredEvent, ...Array<StoredEvent>] => events.length > 0
+const isNonEmpty = (events: Batch): events is NonEmptyBatch => events.length > 0

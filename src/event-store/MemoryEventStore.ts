@@ -81,7 +81,8 @@ export const makeDriver = (state: MemoryState): EventStoreDriver["Service"] => {
         if (state.listeners.size > 0) notify()
         return outcomes
       }),
-    read: (stream, options) => readable(state, stream, (found) => found === undefined ? [] : slice(found.events, options)),
+    read: (stream, options) =>
+      readable(state, stream, (found) => (found === undefined ? [] : slice(found.events, options))),
     readAll: (options) => Effect.sync(() => readAll(state, options)),
     version: (stream) => readable(state, stream, (found) => found?.version ?? 0),
     head: Effect.sync(() => state.position),
@@ -138,36 +139,47 @@ const readable = <A>(
   })
 
 const append = (state: MemoryState, request: AppendRequest): AppendOutcome => {
-  const { events, expected, stream } = request
-  let found = state.streams.get(stream)
-  if (found?.deleted) return new StreamDeleted({ stream })
-  const version = found?.version ?? 0
-  const exact = exactVersion(expected)
-  if (found !== undefined && (exact === undefined || exact < version)) {
-    const after = exact ?? firstKnown(found, request)
-    if (after !== undefined) return duplicate(found, request, after) ?? conflict(request, version)
+  const { expected, stream } = request
+  const found = state.streams.get(stream)
+  if (found === undefined) return holds(expected, 0) ? add(state, request) : conflict(request, 0)
+  if (found.deleted) return new StreamDeleted({ stream })
+  return (
+    recognise(found, request) ??
+    (holds(expected, found.version) ? add(state, request) : conflict(request, found.version))
+  )
+}
+
+/** Adds the request's events to their stream. */
+const add = (state: MemoryState, { events, expected, stream }: AppendRequest): Appended => {
+  let target = state.streams.get(stream)
+  if (target === undefined) {
+    target = { version: 0, deleted: false, events: [], byId: undefined }
+    state.streams.set(stream, target)
   }
-  if (!holds(expected, version)) return conflict(request, version)
-  if (found === undefined) {
-    found = { version: 0, deleted: false, events: [], byId: undefined }
-    state.streams.set(stream, found)
-  }
+  const isExact = exactVersion(expected) !== undefined
   for (const event of events) {
     const stored: StoredEvent = {
       id: event.id,
       stream,
-      version: ++found.version,
+      version: ++target.version,
       position: ++state.position,
       type: event.type,
       schemaVersion: event.schemaVersion,
       data: event.data,
       meta: event.meta
     }
-    found.events.push(stored)
+    target.events.push(stored)
     state.log.push(stored)
-    if (exact === undefined) (found.byId ??= new Map()).set(event.id, stored.version)
+    if (!isExact) (target.byId ??= new Map()).set(event.id, stored.version)
   }
-  return { version: found.version, position: state.position, duplicate: false }
+  return { version: target.version, position: state.position, duplicate: false }
+}
+
+/** The answer to a request some of whose events, or of whose versions, the stream has already. */
+const recognise = (found: MemoryStream, request: AppendRequest): AppendOutcome | undefined => {
+  const exact = exactVersion(request.expected)
+  const after = exact === undefined ? firstKnown(found, request) : exact < found.version ? exact : undefined
+  return after === undefined ? undefined : (duplicate(found, request, after) ?? conflict(request, found.version))
 }
 
 const conflict = ({ expected, stream }: AppendRequest, actual: StreamVersion) =>
@@ -200,7 +212,7 @@ const slice = (events: ReadonlyArray<StoredEvent>, options: ReadOptions): Readon
   const end = Math.max(start, Math.min(events.length, (options.to ?? Infinity) - first + 1))
   const max = options.max ?? Infinity
   return options.direction === "backwards"
-    ? events.slice(Math.max(start, end - max), end).reverse()
+    ? events.slice(Math.max(start, end - max), end).toReversed()
     : events.slice(start, Math.min(end, start + max))
 }
 

@@ -28,7 +28,7 @@ import { Sqlite } from "../persistence/Sqlite.ts"
 import { EventStoreDriver } from "./EventStoreDriver.ts"
 import { EventStoreError, StoreCorrupt, StoreUnavailable, StreamDeleted } from "./EventStoreError.ts"
 import * as SqliteReader from "./SqliteReader.ts"
-import * as SqliteWriter from "./SqliteWriter.ts"
+import { SqliteWriter } from "./SqliteWriter.ts"
 
 /**
  * How the driver watches for other processes, and how much it remembers.
@@ -63,14 +63,14 @@ const migrations = [
  * @category constructors
  * @since 0.1.0
  */
-export const makeDriver = Effect.fnUntraced(function*(
+export const makeDriver = Effect.fnUntraced(function* (
   options: Options = {}
 ): Effect.fn.Return<EventStoreDriver["Service"], EventStoreError, Sqlite> {
   const sqlite = yield* Sqlite
   yield* Effect.mapError(sqlite.migrate("event store", migrations), storeError)
   const attempt = <A>(operation: string, body: () => A): Effect.Effect<A, EventStoreError> =>
     Effect.mapError(sqlite.attempt(operation, body), storeError)
-  const writer = SqliteWriter.make(sqlite, options.rememberedStreams ?? 50_000)
+  const writer = new SqliteWriter(sqlite, options.rememberedStreams ?? 50_000)
   const reader = SqliteReader.make(sqlite)
   const pollInterval = Duration.fromInputUnsafe(options.pollInterval ?? "200 millis")
 
@@ -81,28 +81,41 @@ export const makeDriver = Effect.fnUntraced(function*(
         Effect.flatMap(notDeleted),
         Effect.flatMap(SqliteReader.decode)
       ),
-    readAll: (read) => Effect.flatMap(attempt("read the log", () => reader.readAll(read)), SqliteReader.decode),
-    version: (stream) => Effect.flatMap(attempt("read a version", () => reader.version(stream)), notDeleted),
+    readAll: (read) =>
+      Effect.flatMap(
+        attempt("read the log", () => reader.readAll(read)),
+        SqliteReader.decode
+      ),
+    version: (stream) =>
+      Effect.flatMap(
+        attempt("read a version", () => reader.version(stream)),
+        notDeleted
+      ),
     head: attempt("read the head of the log", reader.head),
     truncateBefore: (stream, version) =>
-      Effect.flatMap(attempt("truncate a stream", () => writer.truncateBefore(stream, version)), notDeleted),
+      Effect.flatMap(
+        attempt("truncate a stream", () => writer.truncateBefore(stream, version)),
+        notDeleted
+      ),
     delete: (stream, expected) =>
       Effect.flatMap(
         attempt("delete a stream", () => writer.remove(stream, expected)),
-        (conflict) => conflict === undefined ? Effect.void : Effect.fail(conflict)
+        (conflict) => (conflict === undefined ? Effect.void : Effect.fail(conflict))
       ),
-    onForeignAppend: Effect.fnUntraced(function*(wake) {
+    onForeignAppend: Effect.fnUntraced(function* (wake) {
       const dataVersion = attempt("watch for foreign appends", sqlite.dataVersion)
       let last = yield* dataVersion
-      const poll = Effect.gen(function*() {
+      const poll = Effect.gen(function* () {
         yield* Effect.sleep(pollInterval)
         const current = yield* dataVersion
         if (current !== last) wake()
         last = current
-      }).pipe(Effect.catchCause((cause) =>
-        // Rather wake in vain than miss an append.
-        Effect.andThen(Effect.logWarning("Could not look for foreign appends", cause), Effect.sync(wake))
-      ))
+      }).pipe(
+        Effect.catchCause((cause) =>
+          // Rather wake in vain than miss an append.
+          Effect.andThen(Effect.logWarning("Could not look for foreign appends", cause), Effect.sync(wake))
+        )
+      )
       yield* Effect.forkScoped(Effect.forever(poll))
     })
   })

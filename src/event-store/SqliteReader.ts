@@ -53,16 +53,18 @@ export const make = (sqlite: Sqlite["Service"]) => ({
   head: () => head(sqlite),
   version: (stream: StreamId): StreamVersion | StreamDeleted => {
     const row = findStream(sqlite, stream)
-    return row?.deleted ? new StreamDeleted({ stream }) : row?.version ?? 0
+    return row?.deleted ? new StreamDeleted({ stream }) : (row?.version ?? 0)
   },
   read: (stream: StreamId, options: ReadOptions): ReadonlyArray<EventRow> | StreamDeleted => {
     const direction = options.direction === "backwards" ? "DESC" : "ASC"
-    const rows = sqlite.prepare(rangeOfStream(direction)).all(
-      stream,
-      options.from ?? 0,
-      options.to ?? Number.MAX_SAFE_INTEGER,
-      options.max ?? -1
-    ) as ReadonlyArray<EventRow>
+    const rows = sqlite
+      .prepare(rangeOfStream(direction))
+      .all(
+        stream,
+        options.from ?? 0,
+        options.to ?? Number.MAX_SAFE_INTEGER,
+        options.max ?? -1
+      ) as ReadonlyArray<EventRow>
     // Looked up after the events, so that a deletion in between is noticed.
     return findStream(sqlite, stream)?.deleted ? new StreamDeleted({ stream }) : rows
   },
@@ -88,12 +90,14 @@ export const decode = (rows: ReadonlyArray<EventRow>): Effect.Effect<ReadonlyArr
     for (const { body, position, stream, type, version } of rows) {
       const parsed = parse(body)
       if (parsed === undefined) {
-        return Effect.fail(new EventStoreError({
-          reason: new StoreCorrupt({
-            operation: "read events",
-            detail: `event ${version} of stream "${stream}" is not readable`
+        return Effect.fail(
+          new EventStoreError({
+            reason: new StoreCorrupt({
+              operation: "read events",
+              detail: `event ${version} of stream "${stream}" is not readable`
+            })
           })
-        }))
+        )
       }
       const { data, id, meta, schemaVersion } = parsed
       events.push({ id, stream: stream as StreamId, version, position, type, schemaVersion, data, meta })

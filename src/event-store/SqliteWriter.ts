@@ -30,7 +30,7 @@ const insertRows = (count: number) =>
   Array.from({ length: count }, () => "(?, ?, ?, ?, ?, ?)").join(", ")
 const insertMany = insertRows(rowsPerInsert)
 const insertOne = insertRows(1)
-const insertStream = "INSERT INTO tutti_streams (name, deleted) VALUES (?, ?)"
+const insertStream = "INSERT INTO tutti_streams (name) VALUES (?)"
 const barStream = "UPDATE tutti_streams SET deleted = 1 WHERE id = ?"
 const eventsFrom =
   "SELECT version, position, body ->> 'id' AS id FROM tutti_events WHERE stream = ? AND version > ? ORDER BY version LIMIT ?"
@@ -41,142 +41,165 @@ const bodyOf = ({ data, id, meta, schemaVersion }: EncodedEvent): string =>
   JSON.stringify({ id, schemaVersion, data, meta })
 
 /** Writes with the statements of one connection, and remembers what it wrote. */
-export const make = (sqlite: Sqlite["Service"], rememberedStreams: number) => {
-  const streams = new Map<StreamId, KnownStream>()
-  let position: Position = 0
-  let dataVersion = -1
+export class SqliteWriter {
+  private readonly sqlite: Sqlite["Service"]
+  private readonly rememberedStreams: number
+  private readonly streams = new Map<StreamId, KnownStream>()
+  private position: Position = 0
+  private dataVersion = -1
   /** Rows of the current transaction that are not inserted yet, flat. */
-  let pending: Array<SqliteValue> = []
-
-  const forget = () => {
-    streams.clear()
-    pending = []
-    dataVersion = -1
+  private pending: Array<SqliteValue> = []
+  constructor(sqlite: Sqlite["Service"], rememberedStreams: number) {
+    this.sqlite = sqlite
+    this.rememberedStreams = rememberedStreams
   }
 
-  /** Runs `body` knowing that what is remembered is true (see "fenced" above). */
-  const write = <A>(body: () => A): A => {
+  append(requests: ReadonlyArray<AppendRequest>): ReadonlyArray<AppendOutcome> {
+    return this.write(() => requests.map((request) => this.appendOne(request)))
+  }
+
+  truncateBefore(stream: StreamId, version: StreamVersion): StreamDeleted | undefined {
+    return this.write(() => {
+      const found = this.known(stream)
+      if (found?.deleted) return new StreamDeleted({ stream })
+      if (found !== undefined) this.sqlite.prepare(deleteBefore).run(found.id, Math.min(version, found.version))
+      return undefined
+    })
+  }
+
+  remove(stream: StreamId, expected: ExpectedVersion): VersionConflict | undefined {
+    return this.write(() => {
+      const found = this.known(stream)
+      if (found?.deleted) return undefined
+      const version = found?.version ?? 0
+      if (!holds(expected, version)) return new VersionConflict({ stream, expected, actual: version })
+      const { id } = found ?? this.create(stream)
+      this.sqlite.prepare(barStream).run(id)
+      this.sqlite.prepare(insertOne).run(++this.position, id, version + 1, tombstoneType, null, "{}")
+      this.sqlite.prepare(deleteBefore).run(id, version + 1)
+      this.streams.delete(stream)
+      return undefined
+    })
+  }
+
+  /** Runs `body` in a transaction, knowing that what is remembered is true. */
+  private write<A>(body: () => A): A {
     try {
-      return sqlite.transaction(() => {
-        const current = sqlite.dataVersion()
-        if (current !== dataVersion) {
-          streams.clear()
-          position = head(sqlite)
-          dataVersion = current
-        }
+      return this.sqlite.transaction(() => {
+        this.refresh()
         const result = body()
-        insertPending()
+        this.insertPending()
         return result
       })
     } catch (cause) {
-      forget()
+      // Rolled back: what was remembered on the way is not true.
+      this.streams.clear()
+      this.pending = []
+      this.dataVersion = -1
       throw cause
     }
   }
 
-  const insertPending = () => {
-    const { length } = pending
-    if (length === 0) return
-    const chunk = rowsPerInsert * columnsPerRow
-    let from = 0
-    for (; from + chunk <= length; from += chunk) sqlite.prepare(insertMany).run(...pending.slice(from, from + chunk))
-    for (; from < length; from += columnsPerRow) {
-      sqlite.prepare(insertOne).run(...pending.slice(from, from + columnsPerRow))
-    }
-    pending = []
+  /** Forgets everything if another connection has written since. */
+  private refresh(): void {
+    const current = this.sqlite.dataVersion()
+    if (current === this.dataVersion) return
+    this.streams.clear()
+    this.position = head(this.sqlite)
+    this.dataVersion = current
   }
 
-  const known = (name: StreamId): KnownStream | undefined => {
-    const remembered = streams.get(name)
-    if (remembered !== undefined) return remembered
-    const found = findStream(sqlite, name)
-    return found && remember(name, { ...found })
+  private appendOne(request: AppendRequest): AppendOutcome {
+    const { expected, stream } = request
+    const found = this.known(stream)
+    if (found === undefined) return holds(expected, 0) ? this.add(request, undefined) : conflict(request, 0)
+    if (found.deleted) return new StreamDeleted({ stream })
+    const recognised = this.recognise(found, request)
+    if (recognised !== undefined) return recognised
+    return holds(expected, found.version) ? this.add(request, found) : conflict(request, found.version)
   }
 
-  const remember = (name: StreamId, stream: KnownStream): KnownStream => {
-    if (streams.size >= rememberedStreams) {
-      // A stream may have rows pending whose version only the memory knows.
-      insertPending()
-      streams.delete(streams.keys().next().value!)
-    }
-    streams.set(name, stream)
-    return stream
-  }
-
-  const create = (name: StreamId, deleted: boolean): KnownStream => {
-    const id = Number(sqlite.prepare(insertStream).run(name, deleted ? 1 : 0).lastInsertRowid)
-    return remember(name, { id, deleted, version: 0 })
-  }
-
-  const append = (request: AppendRequest): AppendOutcome => {
-    const { events, expected, stream } = request
-    const found = known(stream)
-    if (found?.deleted) return new StreamDeleted({ stream })
-    const version = found?.version ?? 0
-    const exact = exactVersion(expected)
-    if (found !== undefined && (exact === undefined || exact < version)) {
-      insertPending()
-      const after = exact ?? firstKnown(found, events)
-      if (after !== undefined) {
-        return duplicate(found, events, after) ?? new VersionConflict({ stream, expected, actual: version })
-      }
-    }
-    if (!holds(expected, version)) return new VersionConflict({ stream, expected, actual: version })
+  private add({ events, expected, stream }: AppendRequest, found: KnownStream | undefined): Appended {
+    // Before anything is remembered: this throws for data that is no JSON.
     const bodies = events.map(bodyOf)
-    const target = found ?? create(stream, false)
+    const target = found ?? this.create(stream)
+    const isExact = exactVersion(expected) !== undefined
     for (let index = 0; index < events.length; index++) {
-      const event = events[index]!
-      const dedup = exact === undefined ? event.id : null
-      pending.push(++position, target.id, ++target.version, event.type, dedup, bodies[index]!)
+      const { id, type } = events[index]!
+      this.pending.push(++this.position, target.id, ++target.version, type, isExact ? null : id, bodies[index]!)
     }
-    return { version: target.version, position, duplicate: false }
+    return { version: target.version, position: this.position, duplicate: false }
+  }
+
+  /** The answer to a request some of whose events, or of whose versions, the stream has already. */
+  private recognise(found: KnownStream, request: AppendRequest): AppendOutcome | undefined {
+    const exact = exactVersion(request.expected)
+    if (exact !== undefined && exact >= found.version) return undefined
+    this.insertPending()
+    const after = exact ?? this.firstKnown(found, request.events)
+    if (after === undefined) return undefined
+    return this.duplicate(found, request.events, after) ?? conflict(request, found.version)
   }
 
   /** The version before the first of the events that the stream has already. */
-  const firstKnown = (found: KnownStream, events: ReadonlyArray<EncodedEvent>): StreamVersion | undefined => {
+  private firstKnown(found: KnownStream, events: ReadonlyArray<EncodedEvent>): StreamVersion | undefined {
     for (let index = 0; index < events.length; index++) {
-      const row = sqlite.prepare(versionOfId).get(found.id, events[index]!.id)
-      if (row !== undefined) return (row as { version: number }).version - index - 1
+      const row = this.sqlite.prepare(versionOfId).get(found.id, events[index]!.id)
+      if (row !== undefined) return (row as { readonly version: number }).version - index - 1
     }
     return undefined
   }
 
   /** The outcome of the first append, if exactly these events lie after that version. */
-  const duplicate = (
+  private duplicate(
     found: KnownStream,
     events: ReadonlyArray<EncodedEvent>,
     after: StreamVersion
-  ): Appended | undefined => {
+  ): Appended | undefined {
     type Row = { readonly version: number; readonly position: number; readonly id: string }
-    const rows = sqlite.prepare(eventsFrom).all(found.id, after, events.length) as ReadonlyArray<Row>
+    const rows = this.sqlite.prepare(eventsFrom).all(found.id, after, events.length) as ReadonlyArray<Row>
     const last = rows.at(-1)
     if (last === undefined || rows.length < events.length) return undefined
     const same = rows.every((row, index) => row.version === after + index + 1 && row.id === events[index]!.id)
     return same ? { version: last.version, position: last.position, duplicate: true } : undefined
   }
 
-  return {
-    append: (requests: ReadonlyArray<AppendRequest>): ReadonlyArray<AppendOutcome> => write(() => requests.map(append)),
+  private insertPending(): void {
+    const { pending } = this
+    if (pending.length === 0) return
+    const chunk = rowsPerInsert * columnsPerRow
+    let from = 0
+    for (; from + chunk <= pending.length; from += chunk) {
+      this.sqlite.prepare(insertMany).run(...pending.slice(from, from + chunk))
+    }
+    for (; from < pending.length; from += columnsPerRow) {
+      this.sqlite.prepare(insertOne).run(...pending.slice(from, from + columnsPerRow))
+    }
+    this.pending = []
+  }
 
-    truncateBefore: (stream: StreamId, version: StreamVersion): void | StreamDeleted =>
-      write(() => {
-        const found = known(stream)
-        if (found?.deleted) return new StreamDeleted({ stream })
-        if (found !== undefined) sqlite.prepare(deleteBefore).run(found.id, Math.min(version, found.version))
-      }),
+  private known(name: StreamId): KnownStream | undefined {
+    const remembered = this.streams.get(name)
+    if (remembered !== undefined) return remembered
+    const found = findStream(this.sqlite, name)
+    return found && this.remember(name, { ...found })
+  }
 
-    remove: (stream: StreamId, expected: ExpectedVersion): VersionConflict | undefined =>
-      write(() => {
-        const found = known(stream)
-        if (found?.deleted) return undefined
-        const version = found?.version ?? 0
-        if (!holds(expected, version)) return new VersionConflict({ stream, expected, actual: version })
-        const { id } = found ?? create(stream, true)
-        sqlite.prepare(barStream).run(id)
-        sqlite.prepare(insertOne).run(++position, id, version + 1, tombstoneType, null, "{}")
-        sqlite.prepare(deleteBefore).run(id, version + 1)
-        streams.delete(stream)
-        return undefined
-      })
+  private create(name: StreamId): KnownStream {
+    const id = Number(this.sqlite.prepare(insertStream).run(name).lastInsertRowid)
+    return this.remember(name, { id, deleted: false, version: 0 })
+  }
+
+  private remember(name: StreamId, stream: KnownStream): KnownStream {
+    if (this.streams.size >= this.rememberedStreams) {
+      // A stream may have rows pending whose version only the memory knows.
+      this.insertPending()
+      this.streams.delete(this.streams.keys().next().value!)
+    }
+    this.streams.set(name, stream)
+    return stream
   }
 }
+
+const conflict = ({ expected, stream }: AppendRequest, actual: StreamVersion) =>
+  new VersionConflict({ stream, expected, actual })

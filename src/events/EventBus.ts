@@ -70,16 +70,19 @@ export interface Listening<A> {
  * @category services
  * @since 0.1.0
  */
-export class EventBus extends Context.Service<EventBus, Listening<StoredEvent> & {
-  /** The bus, restricted to and decoded with one schema of tagged events. Make it once, not per subscriber. */
-  readonly typed: <S extends EventCodec.EventSchema>(
-    schema: S,
-    upcasters?: EventCodec.Upcasters<S["Type"]["_tag"]>
-  ) => Listening<EventCodec.TypedEvent<S["Type"]>>
-  readonly listenerCount: Effect.Effect<number>
-  /** Ends all subscriptions. */
-  readonly removeAll: Effect.Effect<void>
-}>()("tutti/events/EventBus") {}
+export class EventBus extends Context.Service<
+  EventBus,
+  Listening<StoredEvent> & {
+    /** The bus, restricted to and decoded with one schema of tagged events. Make it once, not per subscriber. */
+    readonly typed: <S extends EventCodec.EventSchema>(
+      schema: S,
+      upcasters?: EventCodec.Upcasters<S["Type"]["_tag"]>
+    ) => Listening<EventCodec.TypedEvent<S["Type"]>>
+    readonly listenerCount: Effect.Effect<number>
+    /** Ends all subscriptions. */
+    readonly removeAll: Effect.Effect<void>
+  }
+>()("tutti/events/EventBus") {}
 
 /**
  * How much the bus keeps.
@@ -92,27 +95,32 @@ export interface Options {
   readonly capacity?: number
 }
 
-/**
- * Makes a bus over the log in the context. It reads nothing while nobody subscribes.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const make = Effect.fnUntraced(function*(
-  options: Options = {}
-): Effect.fn.Return<EventBus["Service"], never, EventStore | Scope.Scope> {
-  const store = yield* EventStore
-  const busScope = yield* Effect.scope
-  const hub = yield* PubSub.sliding<Subscriber.Heard>(options.capacity ?? 16_384)
-  const subscriptions = new Set<Subscription>()
+/** The events of the log, numbered, for all subscribers of the process. */
+interface Hub {
+  readonly store: EventStore["Service"]
+  readonly events: PubSub.PubSub<Subscriber.Heard>
+  /** How many events were published so far. */
+  readonly published: () => number
+  /** Reads the log while at least one scope holds it. */
+  readonly pump: RcRef.RcRef<unknown, EventStoreError>
+}
+
+const makeHub = Effect.fnUntraced(function* (
+  store: EventStore["Service"],
+  capacity: number
+): Effect.fn.Return<Hub, never, Scope.Scope> {
+  const events = yield* PubSub.sliding<Subscriber.Heard>(capacity)
   let published = 0
-
   const publish = (page: ReadonlyArray<StoredEvent>) =>
-    Effect.suspend(() => PubSub.publishAll(hub, page.map((event) => ({ number: published++, event }))))
+    Effect.suspend(() =>
+      PubSub.publishAll(
+        events,
+        page.map((event) => ({ number: published++, event }))
+      )
+    )
 
-  /** One reader of the log for all subscribers, while there are any. */
   const pump = yield* RcRef.make({
-    acquire: Effect.gen(function*() {
+    acquire: Effect.gen(function* () {
       let after = yield* store.head
       const follow = Effect.suspend(() =>
         Stream.runForEachArray(store.subscribe({ after }), (page) => {
@@ -127,61 +135,75 @@ export const make = Effect.fnUntraced(function*(
       )
     })
   })
+  return { store, events, published: () => published, pump }
+})
 
-  const subscribe = <A, E, R>(
-    decode: (event: StoredEvent) => Result.Result<A, EventStoreError>,
+/** Starts a subscriber that ends with `scope`. */
+const start = Effect.fnUntraced(function* <A, E, R>(
+  { events, published, pump, store }: Hub,
+  decode: Decode<A>,
+  options: Subscriber.Options<A, E, R>
+): Effect.fn.Return<Effect.Effect<Subscriber.Stats>, EventStoreError, Scope.Scope | R> {
+  const stats = Subscriber.makeStats()
+  const subscription = yield* PubSub.subscribe(events)
+  const firstNumber = published()
+  yield* RcRef.get(pump)
+  const position = options.after ?? (yield* store.head)
+  yield* Effect.forkScoped(
+    Subscriber.run(options, { store, subscription, decode, stats, start: position, firstNumber })
+  )
+  return Effect.sync(() => ({ ...stats }))
+})
+
+type Decode<A> = (event: StoredEvent) => Result.Result<A, EventStoreError>
+
+/**
+ * Makes a bus over the log in the context. It reads nothing while nobody subscribes.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  options: Options = {}
+): Effect.fn.Return<EventBus["Service"], never, EventStore | Scope.Scope> {
+  const busScope = yield* Effect.scope
+  const hub = yield* makeHub(yield* EventStore, options.capacity ?? 16_384)
+  const subscriptions = new Set<Subscription>()
+
+  const subscribe = Effect.fnUntraced(function* <A, E, R>(
+    decode: Decode<A>,
     options: Subscriber.Options<A, E, R>
-  ): Effect.Effect<Subscription, EventStoreError, Scope.Scope | R> =>
-    Effect.gen(function*() {
-      const scope = yield* Scope.fork(busScope)
-      yield* Effect.addFinalizer((exit) => Scope.close(scope, exit))
-      const stats = { delivered: 0, missed: 0, dropped: 0, failures: 0, skipped: 0 }
-      const source = yield* PubSub.subscribe(hub).pipe(Scope.provide(scope))
-      const firstNumber = published
-      yield* RcRef.get(pump).pipe(Scope.provide(scope))
-      const start = options.after ?? (yield* store.head)
-      const subscription: Subscription = {
-        name: options.name,
-        stats: Effect.sync(() => ({ ...stats })),
-        unsubscribe: Scope.close(scope, Exit.void)
-      }
-      subscriptions.add(subscription)
-      yield* Scope.addFinalizer(scope, Effect.sync(() => subscriptions.delete(subscription)))
-      yield* Effect.forkIn(
-        Subscriber.run(options, { store, subscription: source, decode, stats, start, firstNumber }),
-        scope
-      )
-      return subscription
-    })
+  ): Effect.fn.Return<Subscription, EventStoreError, Scope.Scope | R> {
+    const scope = yield* Scope.fork(busScope)
+    yield* Effect.addFinalizer((exit) => Scope.close(scope, exit))
+    const stats = yield* start(hub, decode, options).pipe(Effect.provideService(Scope.Scope, scope))
+    const subscription = { name: options.name, stats, unsubscribe: Scope.close(scope, Exit.void) }
+    subscriptions.add(subscription)
+    yield* Scope.addFinalizer(
+      scope,
+      Effect.sync(() => subscriptions.delete(subscription))
+    )
+    return subscription
+  })
 
-  const listening = <A>(
-    decode: (event: StoredEvent) => Result.Result<A, EventStoreError>,
-    types?: ReadonlyArray<string>
-  ): Listening<A> => {
-    const restrict = <F extends Subscriber.Filter>(filter: F): F => ({
-      ...filter,
-      ...(types && { types: filter.types?.filter((type) => types.includes(type)) ?? types })
-    })
-    return {
-      subscribe: (options) => subscribe(decode, restrict(options)),
-      once: (filter = {}) =>
-        Effect.scoped(Effect.gen(function*() {
+  const listening = <A>(decode: Decode<A>, types?: ReadonlyArray<string>): Listening<A> => ({
+    subscribe: (options) => subscribe(decode, restrict(options, types)),
+    once: (filter = {}) =>
+      Effect.scoped(
+        Effect.gen(function* () {
           const first = yield* Deferred.make<A>()
           const handler = (event: A) => Deferred.succeed(first, event)
-          yield* subscribe(decode, { ...restrict(filter), name: "once", handler })
+          yield* subscribe(decode, { ...restrict(filter, types), name: "once", handler })
           return yield* Deferred.await(first)
-        }))
-    }
-  }
+        })
+      )
+  })
 
   return EventBus.of({
     ...listening(Result.succeed),
     typed: (schema, upcasters) => {
       const codec = EventCodec.make(schema, upcasters)
-      return listening(
-        (stored) => Result.map(codec.decode(stored), (event) => ({ event, stored })),
-        codec.types
-      )
+      return listening((stored) => Result.map(codec.decode(stored), (event) => ({ event, stored })), codec.types)
     },
     listenerCount: Effect.sync(() => subscriptions.size),
     removeAll: Effect.suspend(() =>
@@ -189,6 +211,10 @@ export const make = Effect.fnUntraced(function*(
     )
   })
 })
+
+/** Of the types that are asked for, those there are. */
+const restrict = <F extends Subscriber.Filter>(filter: F, types: ReadonlyArray<string> | undefined): F =>
+  types === undefined ? filter : { ...filter, types: filter.types?.filter((type) => types.includes(type)) ?? types }
 
 /**
  * The event bus of a log.

@@ -92,45 +92,99 @@ const patience = Schedule.min([Schedule.exponential("100 millis"), Schedule.spac
 
 const defaultRestart = Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 3 }))
 
-/** Runs a subscriber for ever, from `start` on. */
-export const run = <A, E, R>(options: Options<A, E, R>, given: {
+type Counters = { -readonly [K in keyof Stats]: Stats[K] }
+
+/** Makes counters that start at nothing. */
+export const makeStats = (): Counters => ({ delivered: 0, missed: 0, dropped: 0, failures: 0, skipped: 0 })
+
+/** Where a subscriber hears events from, and what it counts them with. */
+export interface Source<A> {
   readonly store: EventStore["Service"]
   readonly subscription: PubSub.Subscription<Heard>
   readonly decode: (event: StoredEvent) => Result.Result<A, EventStoreError>
-  readonly stats: { -readonly [K in keyof Stats]: Stats[K] }
+  readonly stats: Counters
+  /** Events up to here are of no interest. */
   readonly start: Position
-  /** The number of the first event the subscription will see. */
+  /** The number of the first event that the subscription will see. */
   readonly firstNumber: number
-}): Effect.Effect<never, never, R> => {
-  const { decode, stats, store, subscription } = given
-  const { handler, name, onOverflow = "catch-up", restart = defaultRestart } = options
+}
+
+/** Runs a subscriber for ever. */
+export const run = <A, E, R>(options: Options<A, E, R>, source: Source<A>): Effect.Effect<never, never, R> => {
+  const { stats, store, subscription } = source
+  const { name, onOverflow = "catch-up" } = options
+  const report = reporter(name, stats)
   const matches = matcher(options)
-  let position = given.start
-  let nextNumber = given.firstNumber
+  const handleAll = handling(options, stats)
+  let position = source.start
+  let nextNumber = source.firstNumber
 
-  const reportFailure = (cause: unknown) => {
-    stats.failures++
-    return Effect.logError(`Subscriber "${name}" failed`, cause)
-  }
-
-  const decodeAll = Effect.fnUntraced(function*(events: ReadonlyArray<StoredEvent>) {
+  const decodeAll = Effect.fnUntraced(function* (events: ReadonlyArray<StoredEvent>) {
     const decoded: Array<A> = []
     for (const event of events) {
       if (event.position <= position) continue
       position = event.position
       if (!matches(event)) continue
-      const result = decode(event)
+      const result = source.decode(event)
       if (Result.isSuccess(result)) decoded.push(result.success)
       else {
         stats.skipped++
-        yield* reportFailure(result.failure)
+        yield* report(result.failure)
       }
     }
     return decoded
   })
 
-  /** Handles all; what fails is tried again by the schedule, then given up. */
-  const handleAll = Effect.fnUntraced(function*(events: ReadonlyArray<A>) {
+  const deliver = (events: ReadonlyArray<StoredEvent>) =>
+    Effect.flatMap(decodeAll(events), (decoded) => (decoded.length === 0 ? Effect.void : handleAll(decoded)))
+
+  /** Reads from the log what lies before `until`. Goes on where it stopped, if the log fails meanwhile. */
+  const catchUp = (until: Position) =>
+    Effect.suspend(() =>
+      store.readAll({ after: position, ...logFilter(options) }).pipe(
+        Stream.takeWhile((event) => event.position < until),
+        Stream.runForEachArray(deliver)
+      )
+    ).pipe(Effect.tapError(report), Effect.retry(patience), Effect.orDie)
+
+  const overflow = (missed: number, until: Position) => {
+    stats.missed += missed
+    if (onOverflow === "catch-up") return catchUp(until)
+    stats.dropped += missed
+    return Effect.logWarning(`Subscriber "${name}" fell behind and lost ${missed} event(s)`)
+  }
+
+  return Effect.gen(function* () {
+    if (options.after !== undefined) yield* catchUp(Infinity)
+    while (true) {
+      const heard = yield* nextBatch(subscription)
+      const missed = heard[0]!.number - nextNumber
+      if (missed > 0) yield* overflow(missed, heard[0]!.event.position)
+      nextNumber = heard.at(-1)!.number + 1
+      yield* deliver(heard.map(({ event }) => event))
+    }
+  })
+}
+
+/** Whoever waits is woken by the first of several events; the others are there by then. */
+const nextBatch = (subscription: PubSub.Subscription<Heard>): Effect.Effect<ReadonlyArray<Heard>> =>
+  Effect.flatMap(PubSub.takeBetween(subscription, 1, batchSize), (first) =>
+    first.length > 1
+      ? Effect.succeed(first)
+      : Effect.map(PubSub.takeUpTo(subscription, batchSize - 1), (rest) => [...first, ...rest])
+  )
+
+const reporter =
+  (name: string, stats: Counters) =>
+  (cause: unknown): Effect.Effect<void> => {
+    stats.failures++
+    return Effect.logError(`Subscriber "${name}" failed`, cause)
+  }
+
+/** Handles all events; what fails is tried again by the schedule, then given up (B5). */
+const handling = <A, E, R>({ handler, name, restart = defaultRestart }: Options<A, E, R>, stats: Counters) => {
+  const report = reporter(name, stats)
+  return Effect.fnUntraced(function* (events: ReadonlyArray<A>) {
     let done = 0
     const size = typeof handler === "function" ? 1 : events.length
     const succeeded = Effect.sync(() => {
@@ -145,7 +199,7 @@ export const run = <A, E, R>(options: Options<A, E, R>, given: {
       if (Exit.isSuccess(exit)) return
       const retried = yield* replay(exit, step).pipe(
         Effect.sandbox,
-        Effect.tapError(reportFailure),
+        Effect.tapError(report),
         Effect.retry(restart),
         Effect.exit
       )
@@ -153,42 +207,6 @@ export const run = <A, E, R>(options: Options<A, E, R>, given: {
       done += size
       stats.skipped += size
       yield* Effect.logError(`Subscriber "${name}" gave up ${size} event(s)`)
-    }
-  })
-
-  const deliver = (events: ReadonlyArray<StoredEvent>) =>
-    Effect.flatMap(decodeAll(events), (decoded) => decoded.length === 0 ? Effect.void : handleAll(decoded))
-
-  /** Reads from the log what lies before `until`. Goes on where it stopped, if the log fails meanwhile. */
-  const catchUp = (until: Position) =>
-    Effect.suspend(() =>
-      store.readAll({ after: position, ...logFilter(options) }).pipe(
-        Stream.takeWhile((event) => event.position < until),
-        Stream.runForEachArray(deliver)
-      )
-    ).pipe(Effect.tapError(reportFailure), Effect.retry(patience), Effect.orDie)
-
-  const overflow = (missed: number, until: Position) => {
-    stats.missed += missed
-    if (onOverflow === "catch-up") return catchUp(until)
-    stats.dropped += missed
-    return Effect.logWarning(`Subscriber "${name}" fell behind and lost ${missed} event(s)`)
-  }
-
-  /** Whoever waits is woken by the first of several events; the others are there by then. */
-  const nextBatch = Effect.flatMap(PubSub.takeBetween(subscription, 1, batchSize), (first) =>
-    first.length > 1
-      ? Effect.succeed(first)
-      : Effect.map(PubSub.takeUpTo(subscription, batchSize - 1), (rest) => [...first, ...rest]))
-
-  return Effect.gen(function*() {
-    if (options.after !== undefined) yield* catchUp(Infinity)
-    while (true) {
-      const heard = yield* nextBatch
-      const missed = heard[0]!.number - nextNumber
-      if (missed > 0) yield* overflow(missed, heard[0]!.event.position)
-      nextNumber = heard.at(-1)!.number + 1
-      yield* deliver(heard.map(({ event }) => event))
     }
   })
 }
@@ -208,7 +226,7 @@ const logFilter = ({ streamPrefix, types }: Filter) => ({
   ...(streamPrefix !== undefined && { streamPrefix })
 })
 
-const matcher = ({ filter, streamPrefix, types }: Filter): (event: StoredEvent) => boolean => {
+const matcher = ({ filter, streamPrefix, types }: Filter): ((event: StoredEvent) => boolean) => {
   const wanted = types && new Set(types)
   return (event) =>
     (wanted === undefined || wanted.has(event.type)) &&

@@ -99,21 +99,29 @@ export interface Policy {
 /** The tags of the errors in `E`. */
 export type Tag<E> = E extends { readonly _tag: infer T extends string } ? T : never
 
-/** What leaves the supervisor under this directive: nothing, or something. */
+/** A rule for each tag of `E`. */
+export type Rules<E> = {
+  readonly [T in Tag<E>]: Directive | ((error: Extract<E, { readonly _tag: T }>) => Directive)
+}
+
+/** The directives a rule can lead to. */
+type Of<Rule> = Rule extends (...args: Array<never>) => infer D ? D : Rule
+
+/** What leaves the supervisor under a directive: nothing, or something. */
 type Escapes<D> = D extends Resume<unknown> ? never
   : D extends Restart<infer S, infer Then> ? ([S] extends [undefined] ? never : Then)
   : D
 
-/** Those errors of `E` that can leave a supervisor with the directives `D`, by tag. */
-export type Escaping<E, D> = E extends { readonly _tag: infer T extends keyof D }
-  ? [Escapes<D[T]>] extends [never] ? never : E
+/** Those errors of `E` that can leave a supervisor with the rules `P`. */
+export type Escaping<E, P> = E extends { readonly _tag: infer T extends keyof P }
+  ? [Escapes<Of<P[T]>>] extends [never] ? never : E
   : E
 
-/** The values the directives answer with. */
-export type Answer<D> = D[keyof D] extends infer One ? (One extends Resume<infer A> ? A : never) : never
+/** The values the rules answer with. */
+export type Answer<P> = Of<P[keyof P]> extends infer D ? (D extends Resume<infer A> ? A : never) : never
 
-/** `A` if one of the directives restarts. */
-export type IfRestarts<D, A> = [Extract<D[keyof D], { readonly _tag: "Restart" }>] extends [never] ? never : A
+/** `A` if one of the rules restarts. */
+export type IfRestarts<P, A> = [Extract<Of<P[keyof P]>, { readonly _tag: "Restart" }>] extends [never] ? never : A
 
 /** The rule's directive for this error. No rule (an error without a known tag): escalate. */
 export const choose = (policy: Policy, error: unknown): Directive => {

@@ -63,43 +63,39 @@ export interface Supervisor<in In, out Out, out E = never, out R = never> extend
 /** What every agent of a union takes: the intersection of their inputs. */
 export type CommonInput<A> = [A] extends [Agent.Agent<infer In, any, any, any>] ? In : never
 
+/** The rules of `P`, as long as each of its tags can occur. */
+export type Known<E, P> = { readonly [T in keyof P]: T extends Directive.Tag<E> ? P[T] : never }
+
+/** What can go wrong at a worker. `Trip` is never when there is no breaker. */
+export type WorkerError<Agents extends Arr.NonEmptyReadonlyArray<Agent.Any>, Trip> =
+  | Agent.Error<Agents[number]>
+  | ([Trip] extends [never] ? never : Breaker.CircuitOpen)
+
 /**
- * A rule for each tag of `E`, and for no other: `D` is the directive each leads to.
+ * What a supervisor is made of.
  *
  * @category models
  * @since 0.1.0
  */
-export type OnFailure<E, D> =
-  & { readonly [T in keyof D]: D[T] | ((error: Extract<E, { readonly _tag: T }>) => D[T]) }
-  & { readonly [T in Directive.Tag<E>]: unknown }
-  & { readonly [T in Exclude<keyof D, Directive.Tag<E>>]: never }
-
-interface CommonOptions<Agents extends Arr.NonEmptyReadonlyArray<Agent.Any>> {
+export interface Options<Agents extends Arr.NonEmptyReadonlyArray<Agent.Any>, Trip extends Circuit.Trip, P> {
   readonly agents: Agents
   /** Default `Routing.leastLoaded`. */
   readonly route?: Routing.Routing<CommonInput<Agents[number]>>
+  /** Default `"OneForOne"`. */
   readonly strategy?: Strategy
   readonly intensity?: RestartIntensity.Options
+  /** One for each agent. `CircuitOpen` then needs a rule, too. */
+  readonly breaker?: Breaker.Options<Agent.Error<Agents[number]>> & { readonly trip: Trip }
   readonly capabilities?: ReadonlyArray<string>
+  /** A rule for each error tag that can occur, and for no other. */
+  readonly onFailure: Known<WorkerError<Agents, Trip>, P>
 }
 
-/** Options without a breaker. */
-export interface Options<Agents extends Arr.NonEmptyReadonlyArray<Agent.Any>, D> extends CommonOptions<Agents> {
-  readonly breaker?: undefined
-  readonly onFailure: OnFailure<Agent.Error<Agents[number]>, D>
-}
-
-/** Options with a breaker for each agent: `CircuitOpen` needs a rule too. */
-export interface GuardedOptions<Agents extends Arr.NonEmptyReadonlyArray<Agent.Any>, D> extends CommonOptions<Agents> {
-  readonly breaker: Breaker.Options<Agent.Error<Agents[number]>>
-  readonly onFailure: OnFailure<Agent.Error<Agents[number]> | Breaker.CircuitOpen, D>
-}
-
-/** The supervisor of agents whose errors, with those of its breakers, are `E`. */
-export type Of<Agents extends Arr.NonEmptyReadonlyArray<Agent.Any>, E, D> = Supervisor<
+/** The supervisor of these agents under the policy `P`. */
+export type Of<Agents extends Arr.NonEmptyReadonlyArray<Agent.Any>, Trip, P> = Supervisor<
   CommonInput<Agents[number]>,
-  Agent.Output<Agents[number]> | Directive.Answer<D>,
-  Directive.Escaping<E, D> | Directive.IfRestarts<D, RestartsExceeded> | NoWorker,
+  Agent.Output<Agents[number]> | Directive.Answer<P>,
+  Directive.Escaping<WorkerError<Agents, Trip>, P> | Directive.IfRestarts<P, RestartsExceeded> | NoWorker,
   Agent.Services<Agents[number]>
 >
 
@@ -134,35 +130,27 @@ export type Of<Agents extends Arr.NonEmptyReadonlyArray<Agent.Any>, E, D> = Supe
  * @stability stable
  * @since 0.1.0
  */
-export const make: {
-  <
-    const Agents extends Arr.NonEmptyReadonlyArray<Agent.Any>,
-    D extends { readonly [T in keyof D]: Directive.Directive }
-  >(
-    name: string,
-    options: GuardedOptions<Agents, D>
-  ): Of<Agents, Agent.Error<Agents[number]> | Breaker.CircuitOpen, D>
-  <
-    const Agents extends Arr.NonEmptyReadonlyArray<Agent.Any>,
-    D extends { readonly [T in keyof D]: Directive.Directive }
-  >(
-    name: string,
-    options: Options<Agents, D>
-  ): Of<Agents, Agent.Error<Agents[number]>, D>
-} = (name: string, options: Options<any, any> | GuardedOptions<any, any>): Supervisor<any, any, any, any> => {
+export const make = <
+  const Agents extends Arr.NonEmptyReadonlyArray<Agent.Any>,
+  P extends Directive.Rules<WorkerError<Agents, Trip>>,
+  Trip extends Circuit.Trip = never
+>(
+  name: string,
+  options: Options<Agents, Trip, P>
+): Of<Agents, Trip, P> => {
   const team = new Team(name, {
     agents: options.agents,
     route: options.route ?? Routing.leastLoaded,
     strategy: options.strategy ?? "OneForOne",
     intensity: RestartIntensity.limit(options.intensity),
     breaker: options.breaker,
-    policy: options.onFailure
+    policy: options.onFailure as Directive.Policy
   })
   const agent: Agent.Any = Agent.compose(name, {
     capabilities: options.capabilities ?? [],
     run: (input: unknown) => supervise(team, input)
   })
-  return Object.assign(agent, { [TypeId]: team }) as Supervisor<any, any, any, any>
+  return Object.assign(agent, { [TypeId]: team }) as unknown as Of<Agents, Trip, P>
 }
 
 /**

@@ -44,14 +44,14 @@ export interface Lease {
  *
  * **Gotchas** After a crash others wait until it runs out (`duration`), unless the backend knows that the process is gone.
  */
-export const acquire = Effect.fnUntraced(function*(
+export const acquire = Effect.fnUntraced(function* (
   persistence: typeof Persistence.Service,
   options: { readonly name: string; readonly duration: Duration.Duration }
 ) {
   const { instance } = yield* CurrentLiveness
   const epoch = yield* nextEpoch(persistence)
   const lease: Lease = { owner: `${options.name}-${epoch}`, epoch }
-  const put = Effect.gen(function*() {
+  const put = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const until = now + Duration.toMillis(options.duration)
     yield* persistence.putAll([{ collection, id: lease.owner, body: { epoch, until, instance } }])
@@ -68,7 +68,7 @@ export const acquire = Effect.fnUntraced(function*(
 })
 
 /** Is this owner known to be gone: no lease, one that ran out, or one of a process that is no more? */
-export const isGone = Effect.fnUntraced(function*(persistence: typeof Persistence.Service, owner: string) {
+export const isGone = Effect.fnUntraced(function* (persistence: typeof Persistence.Service, owner: string) {
   const document = yield* persistence.get(collection, owner)
   if (document === undefined) return true
   const now = yield* Clock.currentTimeMillis
@@ -78,7 +78,7 @@ export const isGone = Effect.fnUntraced(function*(persistence: typeof Persistenc
 })
 
 const nextEpoch = (persistence: typeof Persistence.Service): Effect.Effect<number, PersistenceError> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     while (true) {
       const last = yield* persistence.get(epochs.collection, epochs.id)
       const epoch = ((last?.body["epoch"] as number | undefined) ?? 0) + 1

@@ -23,8 +23,20 @@ interface Entry extends Document {
  * @since 0.1.0
  */
 export class MemoryDocuments {
+  private readonly collections = new Map<string, Map<string, Entry>>()
+
   /** @internal */
-  readonly collections = new Map<string, Map<string, Entry>>()
+  find(collection: string, id: string, now: number): Entry | undefined {
+    const entry = this.collections.get(collection)?.get(id)
+    return entry !== undefined && isLive(entry, now) ? entry : undefined
+  }
+
+  /** @internal */
+  all(collection: string): Map<string, Entry> {
+    let documents = this.collections.get(collection)
+    if (documents === undefined) this.collections.set(collection, (documents = new Map()))
+    return documents
+  }
 }
 
 /**
@@ -43,10 +55,10 @@ export const makeState = (): MemoryDocuments => new MemoryDocuments()
  */
 export const make = (state: MemoryDocuments): Persistence["Service"] =>
   Persistence.of({
-    get: (collection, id) => withNow((now) => documentOf(find(state, collection, id, now))),
+    get: (collection, id) => withNow((now) => documentOf(state.find(collection, id, now))),
     putAll: (puts) => withNow((now) => putAll(state, puts, now)),
-    delete: (collection, id) => Effect.sync(() => void state.collections.get(collection)?.delete(id)),
-    query: (collection, query) => withNow((now) => select(state, collection, query ?? {}, now))
+    delete: (collection, id) => Effect.sync(() => void state.all(collection).delete(id)),
+    query: (collection, query) => withNow((now) => select(state.all(collection), query ?? {}, now))
   })
 
 /**
@@ -65,16 +77,10 @@ export const layerOf = (state: MemoryDocuments): Layer.Layer<Persistence> => Lay
  */
 export const layer: Layer.Layer<Persistence> = Layer.sync(Persistence, () => make(makeState()))
 
-const withNow = <A>(f: (now: number) => A): Effect.Effect<A> =>
-  Effect.map(Clock.currentTimeMillis, f)
+const withNow = <A>(f: (now: number) => A): Effect.Effect<A> => Effect.map(Clock.currentTimeMillis, f)
 
 const documentOf = (entry: Entry | undefined): Document | undefined =>
   entry && { id: entry.id, version: entry.version, body: entry.body }
-
-const find = (state: MemoryDocuments, collection: string, id: string, now: number): Entry | undefined => {
-  const entry = state.collections.get(collection)?.get(id)
-  return entry !== undefined && isLive(entry, now) ? entry : undefined
-}
 
 const isLive = (entry: Entry, now: number): boolean => entry.expiresAt === undefined || entry.expiresAt > now
 
@@ -83,22 +89,20 @@ const putAll = (state: MemoryDocuments, puts: ReadonlyArray<Put>, now: number): 
   const staged = new Map<string, Entry>()
   for (const put of puts) {
     const key = JSON.stringify([put.collection, put.id])
-    const version = (staged.get(key) ?? find(state, put.collection, put.id, now))?.version ?? 0
+    const version = (staged.get(key) ?? state.find(put.collection, put.id, now))?.version ?? 0
     if (put.expected !== undefined && put.expected !== version) return false
     staged.set(key, { id: put.id, version: version + 1, body: put.body, expiresAt: put.expiresAt })
   }
   for (const { collection, id } of puts) {
-    const entry = staged.get(JSON.stringify([collection, id]))!
-    const documents = state.collections.get(collection) ?? new Map<string, Entry>()
-    state.collections.set(collection, documents.set(id, entry))
+    state.all(collection).set(id, staged.get(JSON.stringify([collection, id]))!)
   }
   return true
 }
 
-const select = (state: MemoryDocuments, collection: string, query: Query, now: number): ReadonlyArray<Document> => {
+const select = (documents: ReadonlyMap<string, Entry>, query: Query, now: number): ReadonlyArray<Document> => {
   const where = Object.entries(query.where ?? {})
   const found: Array<Entry> = []
-  for (const entry of state.collections.get(collection)?.values() ?? []) {
+  for (const entry of documents.values()) {
     if (isLive(entry, now) && where.every(([field, wanted]) => matches(entry.body[field], wanted))) found.push(entry)
   }
   found.sort(order(query))
@@ -110,11 +114,13 @@ const select = (state: MemoryDocuments, collection: string, query: Query, now: n
 const matches = (value: Schema.Json | undefined, wanted: Schema.Json | ReadonlyArray<Schema.Json>): boolean =>
   Array.isArray(wanted) ? wanted.some((one) => (value ?? null) === one) : (value ?? null) === wanted
 
-const order = ({ descending, orderBy }: Query) => (left: Entry, right: Entry): number => {
-  const direction = descending ? -1 : 1
-  const byField = orderBy === undefined ? 0 : compare(left.body[orderBy] ?? null, right.body[orderBy] ?? null)
-  return direction * (byField !== 0 ? byField : compareText(left.id, right.id))
-}
+const order =
+  ({ descending, orderBy }: Query) =>
+  (left: Entry, right: Entry): number => {
+    const direction = descending ? -1 : 1
+    const byField = orderBy === undefined ? 0 : compare(left.body[orderBy] ?? null, right.body[orderBy] ?? null)
+    return direction * (byField !== 0 ? byField : compareText(left.id, right.id))
+  }
 
 /** Nothing, then numbers (and booleans), then text: SQLite's order of types. */
 const compare = (left: Schema.Json, right: Schema.Json): number => {
@@ -123,7 +129,7 @@ const compare = (left: Schema.Json, right: Schema.Json): number => {
   return typeof left === "string" ? compareText(left, String(right)) : Number(left) - Number(right)
 }
 
-const rank = (value: Schema.Json): number => value === null ? 0 : typeof value === "string" ? 2 : 1
+const rank = (value: Schema.Json): number => (value === null ? 0 : typeof value === "string" ? 2 : 1)
 
 /** By code point, not by UTF-16 unit: what a database with UTF-8 does. */
 const compareText = (left: string, right: string): number => {

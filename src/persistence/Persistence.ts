@@ -5,6 +5,12 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
+/**
+ * The document store cannot be reached, refuses to work, or holds what cannot be read.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class PersistenceError extends Schema.TaggedError<PersistenceError>()("PersistenceError", {
   operation: Schema.String,
   retryable: Schema.Boolean,
@@ -18,6 +24,12 @@ export class PersistenceError extends Schema.TaggedError<PersistenceError>()("Pe
   }
 }
 
+/**
+ * A document as it is read.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Document {
   readonly id: string
   /** 1 for a new document, one more with each put. */
@@ -25,6 +37,12 @@ export interface Document {
   readonly body: Schema.JsonObject
 }
 
+/**
+ * A document on its way into the store.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Put {
   readonly collection: string
   readonly id: string
@@ -35,6 +53,17 @@ export interface Put {
   readonly expiresAt?: number
 }
 
+/**
+ * Which documents of a collection to read, in which order.
+ *
+ * **Details**
+ *
+ * Values are compared with their JSON type: `1` is neither `"1"` nor `true`. A missing field is `null`. Ordered by a
+ * field, documents without it come first, then numbers, then text by code point.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Query {
   /** Keep documents whose top-level field equals the value, or one of the values. */
   readonly where?: { readonly [field: string]: Schema.Json | ReadonlyArray<Schema.Json> }
@@ -46,11 +75,21 @@ export interface Query {
   readonly offset?: number
 }
 
-/** Every write is durable when it succeeds. */
-export class Persistence extends Context.Service<Persistence, {
-  readonly get: (collection: string, id: string) => Effect.Effect<Document | undefined, PersistenceError>
-  /** All or none, in one commit. `false`: some `expected` did not hold, and nothing was written. */
-  readonly putAll: (puts: ReadonlyArray<Put>) => Effect.Effect<boolean, PersistenceError>
-  readonly delete: (collection: string, id: string) => Effect.Effect<void, PersistenceError>
-  readonly query: (collection: string, query?: Query) => Effect.Effect<ReadonlyArray<Document>, PersistenceError>
-}>()("tutti/persistence/Persistence") {}
+/**
+ * The document store. Every write is durable when it succeeds.
+ *
+ * The invariants P1 to P7 are stated and checked by `testing/conformance/PersistenceConformance.ts`.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Persistence extends Context.Service<
+  Persistence,
+  {
+    readonly get: (collection: string, id: string) => Effect.Effect<Document | undefined, PersistenceError>
+    /** All or none, in one commit. `false`: some `expected` did not hold, and nothing was written. */
+    readonly putAll: (puts: ReadonlyArray<Put>) => Effect.Effect<boolean, PersistenceError>
+    readonly delete: (collection: string, id: string) => Effect.Effect<void, PersistenceError>
+    readonly query: (collection: string, query?: Query) => Effect.Effect<ReadonlyArray<Document>, PersistenceError>
+  }
+>()("tutti/persistence/Persistence") {}

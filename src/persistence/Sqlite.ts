@@ -38,7 +38,17 @@ export interface SqliteStatement {
 export class SqliteError extends Schema.TaggedError<SqliteError>()("SqliteError", {
   filename: Schema.String,
   operation: Schema.String,
-  kind: Schema.Literals(["Busy", "NotADatabase", "Corrupt", "ReadOnly", "Full", "CannotOpen", "Newer", "Closed", "Other"]),
+  kind: Schema.Literals([
+    "Busy",
+    "NotADatabase",
+    "Corrupt",
+    "ReadOnly",
+    "Full",
+    "CannotOpen",
+    "Newer",
+    "Closed",
+    "Other"
+  ]),
   cause: Schema.Defect()
 }) {
   override get message(): string {
@@ -73,19 +83,22 @@ const sentences: Record<SqliteError["kind"], string> = {
  * @category services
  * @since 0.1.0
  */
-export class Sqlite extends Context.Service<Sqlite, {
-  readonly filename: string
-  /** Prepares a statement, or returns it from a cache. */
-  readonly prepare: (sql: string) => SqliteStatement
-  /** Runs `body` in one write transaction: all of it or, if it throws, nothing. Only inside `attempt`. */
-  readonly transaction: <A>(body: () => A) => A
-  /** A number that changes whenever another connection commits. Only inside `attempt`. */
-  readonly dataVersion: () => number
-  /** Runs synchronous database work. Retries while another process holds the lock. */
-  readonly attempt: <A>(operation: string, body: () => A) => Effect.Effect<A, SqliteError>
-  /**
-   * Brings the tables of one component to the version `steps.length`, in one
-   * transaction. Fails with kind `Newer` if they are beyond it already.
-   */
-  readonly migrate: (component: string, steps: ReadonlyArray<string>) => Effect.Effect<void, SqliteError>
-}>()("tutti/persistence/Sqlite") {}
+export class Sqlite extends Context.Service<
+  Sqlite,
+  {
+    readonly filename: string
+    /** Prepares a statement, or returns it from a cache. */
+    readonly prepare: (sql: string) => SqliteStatement
+    /** Runs `body` in one write transaction: all of it or, if it throws, nothing. Only inside `attempt`. */
+    readonly transaction: <A>(body: () => A) => A
+    /** A number that changes whenever another connection commits. Only inside `attempt`. */
+    readonly dataVersion: () => number
+    /** Runs synchronous database work. Retries while another process holds the lock. */
+    readonly attempt: <A>(operation: string, body: () => A) => Effect.Effect<A, SqliteError>
+    /**
+     * Brings the tables of one component to the version `steps.length`, in one
+     * transaction. Fails with kind `Newer` if they are beyond it already.
+     */
+    readonly migrate: (component: string, steps: ReadonlyArray<string>) => Effect.Effect<void, SqliteError>
+  }
+>()("tutti/persistence/Sqlite") {}

@@ -47,13 +47,15 @@ interface Row {
  * @category constructors
  * @since 0.1.0
  */
-export const make: Effect.Effect<Persistence["Service"], PersistenceError, Sqlite> = Effect.gen(function*() {
+export const make: Effect.Effect<Persistence["Service"], PersistenceError, Sqlite> = Effect.gen(function* () {
   const sqlite = yield* Sqlite
   yield* Effect.mapError(sqlite.migrate("document store", migrations), persistenceError)
   const attempt = <A>(operation: string, body: (now: number) => A): Effect.Effect<A, PersistenceError> =>
-    Effect.flatMap(
-      Clock.currentTimeMillis,
-      (now) => Effect.mapError(sqlite.attempt(operation, () => body(now)), persistenceError)
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.mapError(
+        sqlite.attempt(operation, () => body(now)),
+        persistenceError
+      )
     )
   const find = (collection: string, id: string, now: number) =>
     sqlite.prepare(selectOne).get(collection, id, now) as Row | undefined
@@ -69,12 +71,12 @@ export const make: Effect.Effect<Persistence["Service"], PersistenceError, Sqlit
 
   return Persistence.of({
     get: (collection, id) =>
-      Effect.flatMap(attempt("read a document", (now) => find(collection, id, now)), (row) =>
-        row === undefined ? Effect.succeed(undefined) : Effect.map(decode([row]), ([document]) => document)),
-    putAll: (puts) =>
-      attempt("write documents", (now) => committed(() => sqlite.transaction(() => putAll(puts, now)))),
-    delete: (collection, id) =>
-      attempt("delete a document", () => void sqlite.prepare(removeOne).run(collection, id)),
+      Effect.flatMap(
+        attempt("read a document", (now) => find(collection, id, now)),
+        (row) => (row === undefined ? Effect.succeed(undefined) : Effect.map(decode([row]), ([document]) => document))
+      ),
+    putAll: (puts) => attempt("write documents", (now) => committed(() => sqlite.transaction(() => putAll(puts, now)))),
+    delete: (collection, id) => attempt("delete a document", () => void sqlite.prepare(removeOne).run(collection, id)),
     query: (collection, query) =>
       Effect.flatMap(
         attempt("query documents", (now) => {

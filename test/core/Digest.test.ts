@@ -4,7 +4,19 @@ import * as Digest from "../../src/core/Digest.ts"
 
 describe("Digest", () => {
   it("never changes: old journals are compared with it", () => {
-    const golden: ReadonlyArray<readonly [value: unknown, digest: string]> = []
+    const golden: ReadonlyArray<readonly [value: unknown, digest: string]> = [
+      [undefined, "0"],
+      [null, "1omwfhr5hyy"],
+      ["", "3nj1ggyqd3"],
+      [0, "uvqa3at41j"],
+      [true, "1ncp0psxtys"],
+      [{}, "24xpth6jso7"],
+      [[], "1mjsfpb3rfi"],
+      [{ code: "1 + 1" }, "g742mtdyrs"],
+      [["é", "😀", "\u2028"], "1tfr8jgrx5u"],
+      ["a".repeat(1000), "25wy088gr2r"]
+    ]
+    assert.strictEqual(Digest.ofText(""), "wvjl67o803")
     for (const [value, digest] of golden) assert.strictEqual(Digest.ofJson(value), digest, JSON.stringify(value))
   })
 
@@ -17,11 +29,15 @@ describe("Digest", () => {
     assert.strictEqual(Digest.ofJson(a) === Digest.ofJson(b), JSON.stringify(a) === JSON.stringify(b))
   })
 
-  it.prop("tells a text from the same text with one character changed", { text: Schema.NonEmptyString, at: Schema.Int }, ({ at, text }) => {
-    const index = Math.abs(at % text.length)
-    const changed = text.slice(0, index) + String.fromCharCode(text.charCodeAt(index) ^ 1) + text.slice(index + 1)
-    assert.notStrictEqual(Digest.ofText(changed), Digest.ofText(text))
-  })
+  it.prop(
+    "tells a text from the same text with one character changed",
+    { text: Schema.NonEmptyString, at: Schema.Int },
+    ({ at, text }) => {
+      const index = Math.abs(at % text.length)
+      const changed = text.slice(0, index) + String.fromCharCode(text.charCodeAt(index) ^ 1) + text.slice(index + 1)
+      assert.notStrictEqual(Digest.ofText(changed), Digest.ofText(text))
+    }
+  )
 
   it("does not collide on neighbours", () => {
     const digests = new Set(Array.from({ length: 50_000 }, (_, index) => Digest.ofJson({ index })))

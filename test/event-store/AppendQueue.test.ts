@@ -27,9 +27,11 @@ const unavailable = new EventStoreError({
 })
 
 /** A queue over a driver that records its batches, and waits for `gate` if there is one. */
-const harness = Effect.fnUntraced(function*(options: AppendQueue.Options & {
-  readonly gate?: () => Effect.Effect<void, EventStoreError>
-} = {}) {
+const harness = Effect.fnUntraced(function* (
+  options: AppendQueue.Options & {
+    readonly gate?: () => Effect.Effect<void, EventStoreError>
+  } = {}
+) {
   const batches: Array<ReadonlyArray<string>> = []
   let position = 0
   const scope = yield* Effect.scope
@@ -38,7 +40,7 @@ const harness = Effect.fnUntraced(function*(options: AppendQueue.Options & {
     ...options,
     committed: () => {},
     write: (requests) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         batches.push(requests.map(({ stream }) => stream))
         if (options.gate !== undefined) yield* options.gate()
         return requests.map((): AppendOutcome => ({ version: 1, position: ++position, duplicate: false }))
@@ -52,17 +54,24 @@ const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effe
 
 describe("AppendQueue", () => {
   it.effect("Q1: concurrent appends become one batch, in the order of calls", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { batches, queue } = yield* harness()
-      const answers = yield* Effect.all(["a", "b", "c"].map((name) => queue.append(request(name))), {
-        concurrency: "unbounded"
-      })
+      const answers = yield* Effect.all(
+        ["a", "b", "c"].map((name) => queue.append(request(name))),
+        {
+          concurrency: "unbounded"
+        }
+      )
       assert.deepStrictEqual(batches, [["a", "b", "c"]])
-      assert.deepStrictEqual(answers.map(({ position }) => position), [1, 2, 3])
-    }))
+      assert.deepStrictEqual(
+        answers.map(({ position }) => position),
+        [1, 2, 3]
+      )
+    })
+  )
 
   it.effect("Q1: what comes while a batch is written forms the next one", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const writing = yield* Deferred.make<void>()
       const { batches, queue } = yield* harness({
@@ -75,52 +84,72 @@ describe("AppendQueue", () => {
       yield* Fiber.join(first)
       yield* Effect.forEach(rest, Fiber.join)
       assert.deepStrictEqual(batches, [["a"], ["b", "c"]])
-    }))
+    })
+  )
 
-  it.effect.prop("Q1, Q5: order holds and batches are bounded, whatever the sizes", {
-    sizes: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 9 }))),
-    capacity: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 20 }))
-  }, ({ capacity, sizes }) =>
-    Effect.gen(function*() {
-      const { batches, queue } = yield* harness({ maxBatch: 6, capacity })
-      const requests = sizes.map((size, index) => request(`${index}`, size))
-      yield* Effect.forEach(requests, (one) => queue.append(one), { concurrency: "unbounded" })
-      assert.deepStrictEqual(batches.flat(), requests.map(({ stream }) => stream))
-      for (const batch of batches) {
-        const events = batch.reduce((sum, name) => sum + sizes[Number(name)]!, 0)
-        assert.isTrue(batch.length === 1 || (events <= 6 && events <= capacity))
-      }
-    }))
+  it.effect.prop(
+    "Q1, Q5: order holds and batches are bounded, whatever the sizes",
+    {
+      sizes: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 9 }))),
+      capacity: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 20 }))
+    },
+    ({ capacity, sizes }) =>
+      Effect.gen(function* () {
+        const { batches, queue } = yield* harness({ maxBatch: 6, capacity })
+        const requests = sizes.map((size, index) => request(`${index}`, size))
+        yield* Effect.forEach(requests, (one) => queue.append(one), { concurrency: "unbounded" })
+        assert.deepStrictEqual(
+          batches.flat(),
+          requests.map(({ stream }) => stream)
+        )
+        for (const batch of batches) {
+          const events = batch.reduce((sum, name) => sum + sizes[Number(name)]!, 0)
+          assert.isTrue(batch.length === 1 || (events <= 6 && events <= capacity))
+        }
+      })
+  )
 
   it.effect("Q5: submit waits for admission, in order", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { batches, queue } = yield* harness({ capacity: 3, gate: () => Deferred.await(gate) })
       const admitted: Array<string> = []
-      const submitters = yield* Effect.forEach([["a", 2], ["b", 2], ["c", 1]] as const, ([name, size]) =>
-        start(Effect.tap(queue.submit(request(name, size)), () => Effect.sync(() => admitted.push(name)))))
+      const submitters = yield* Effect.forEach(
+        [
+          ["a", 2],
+          ["b", 2],
+          ["c", 1]
+        ] as const,
+        ([name, size]) =>
+          start(Effect.tap(queue.submit(request(name, size)), () => Effect.sync(() => admitted.push(name))))
+      )
       assert.deepStrictEqual(admitted, ["a"])
       yield* Deferred.succeed(gate, undefined)
       const answers = yield* Effect.forEach(submitters, Fiber.join)
       yield* Effect.all(answers)
       assert.deepStrictEqual(admitted, ["a", "b", "c"])
       assert.deepStrictEqual(batches.flat(), ["a", "b", "c"])
-    }))
+    })
+  )
 
   it.effect("Q3: a failed batch fails all of its appends, and the next one is written", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let fail = true
-      const { queue } = yield* harness({ gate: () => fail ? Effect.fail(unavailable) : Effect.void })
+      const { queue } = yield* harness({ gate: () => (fail ? Effect.fail(unavailable) : Effect.void) })
       const errors = yield* Effect.all([queue.append(request("a")), queue.append(request("b"))].map(Effect.flip), {
         concurrency: "unbounded"
       })
-      assert.deepStrictEqual(errors.map(({ _tag }) => _tag), ["EventStoreError", "EventStoreError"])
+      assert.deepStrictEqual(
+        errors.map(({ _tag }) => _tag),
+        ["EventStoreError", "EventStoreError"]
+      )
       fail = false
       assert.strictEqual((yield* queue.append(request("c"))).version, 1)
-    }))
+    })
+  )
 
   it.effect("Q3: a request that makes the driver throw harms only itself", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const scope = yield* Effect.scope
       const queue = yield* AppendQueue.make({
         committed: () => {},
@@ -133,11 +162,15 @@ describe("AppendQueue", () => {
         ["a", "poison", "b"].map((name) => Effect.exit(queue.append(request(name)))),
         { concurrency: "unbounded" }
       )
-      assert.deepStrictEqual(exits.map(({ _tag }) => _tag), ["Success", "Failure", "Success"])
-    }))
+      assert.deepStrictEqual(
+        exits.map(({ _tag }) => _tag),
+        ["Success", "Failure", "Success"]
+      )
+    })
+  )
 
   it.effect("Q4: an interrupted append is withdrawn while it waits, and written once taken", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const writing = yield* Deferred.make<void>()
       const { batches, queue } = yield* harness({
@@ -153,10 +186,11 @@ describe("AppendQueue", () => {
       yield* Deferred.succeed(gate, undefined)
       yield* Fiber.join(last)
       assert.deepStrictEqual(batches, [["taken"], ["last"]])
-    }))
+    })
+  )
 
   it.effect("Q6: closing writes what is queued, then refuses", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { batches, close, queue } = yield* harness({ capacity: 1 })
       const queued = yield* Effect.forEach(["a", "b"], (name) => start(queue.append(request(name))))
       yield* close
@@ -166,5 +200,6 @@ describe("AppendQueue", () => {
       assert.strictEqual(error._tag === "EventStoreError" && error.reason._tag, "StoreUnavailable")
       const answer = yield* queue.submit(request("d"))
       assert.strictEqual((yield* Effect.flip(answer))._tag, "EventStoreError")
-    }))
+    })
+  )
 })

@@ -31,39 +31,48 @@ const openingFails = (filename: string) => Effect.flip(using(filename, Effect.vo
 
 describe("Embedded", () => {
   it.effect("creates missing directories, and finds everything on reopening", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filename = join(dirname(yield* temporaryFile), "some", "where", "tutti.db")
-      yield* using(filename, Effect.all([
-        append("A", 0),
-        Persistence.use((documents) => documents.putAll([{ collection: "c", id: "d", body: { n: 1 } }]))
-      ]))
+      yield* using(
+        filename,
+        Effect.all([
+          append("A", 0),
+          Persistence.use((documents) => documents.putAll([{ collection: "c", id: "d", body: { n: 1 } }]))
+        ])
+      )
       assert.isTrue(existsSync(filename))
       yield* using(filename, append("B", 1))
       assert.deepStrictEqual(yield* using(filename, types), ["A", "B"])
-      const document = yield* using(filename, Persistence.use((documents) => documents.get("c", "d")))
+      const document = yield* using(
+        filename,
+        Persistence.use((documents) => documents.get("c", "d"))
+      )
       assert.deepStrictEqual(document, { id: "d", version: 1, body: { n: 1 } })
-    }))
+    })
+  )
 
   it.effect("shares a file with tables of others", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filename = yield* temporaryFile
       const foreign = new DatabaseSync(filename)
       foreign.exec("CREATE TABLE events (mine TEXT); PRAGMA user_version = 9")
       foreign.close()
       yield* using(filename, append("A", 0))
-    }))
+    })
+  )
 
   it.effect("a file that is no database is StoreCorrupt, naming the file", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filename = yield* temporaryFile
       writeFileSync(filename, "not a database, ".repeat(500))
       const error = yield* openingFails(filename)
       assert.strictEqual(error.reason._tag, "StoreCorrupt")
       assert.include(error.message, `"${filename}" is not a SQLite database`)
-    }))
+    })
+  )
 
   it.effect("a directory is StoreUnavailable, naming the file", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filename = yield* temporaryFile
       mkdirSync(filename)
       const error = yield* openingFails(filename)
@@ -73,10 +82,11 @@ describe("Embedded", () => {
       writeFileSync(below, "")
       const blocked = yield* openingFails(join(below, "tutti.db"))
       assert.include(blocked.message, "tutti.db")
-    }))
+    })
+  )
 
   it.effect("tables of a newer version are refused, naming both versions", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filename = yield* temporaryFile
       yield* using(filename, Effect.void)
       const database = new DatabaseSync(filename)
@@ -86,10 +96,11 @@ describe("Embedded", () => {
       assert.strictEqual(error.reason._tag, "StoreCorrupt")
       assert.include(error.message, "newer version of Tutti")
       assert.include(error.message, "99")
-    }))
+    })
+  )
 
   it.effect("a damaged event is StoreCorrupt, naming stream and version", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filename = yield* temporaryFile
       yield* using(filename, append("A", 0))
       const database = new DatabaseSync(filename)
@@ -97,88 +108,112 @@ describe("Embedded", () => {
       database.close()
       const error = yield* Effect.flip(using(filename, types))
       assert.include(error.message, `event 1 of stream "s"`)
-    }))
+    })
+  )
 
   it.effect("waits while another process holds the lock, and says so if that is too long", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filename = yield* temporaryFile
-      yield* using(filename, Effect.gen(function*() {
-        const other = new DatabaseSync(filename)
-        other.exec("BEGIN IMMEDIATE")
-        const patient = yield* Effect.forkChild(append("A", 0), { startImmediately: true })
-        yield* TestClock.adjust("100 millis")
-        other.exec("COMMIT")
-        yield* TestClock.adjust("100 millis")
-        assert.strictEqual((yield* Fiber.join(patient)).version, 1)
+      yield* using(
+        filename,
+        Effect.gen(function* () {
+          const other = new DatabaseSync(filename)
+          other.exec("BEGIN IMMEDIATE")
+          const patient = yield* Effect.forkChild(append("A", 0), { startImmediately: true })
+          yield* TestClock.adjust("100 millis")
+          other.exec("COMMIT")
+          yield* TestClock.adjust("100 millis")
+          assert.strictEqual((yield* Fiber.join(patient)).version, 1)
 
-        other.exec("BEGIN IMMEDIATE")
-        const impatient = yield* Effect.forkChild(Effect.flip(append("B", 1)), { startImmediately: true })
-        yield* TestClock.adjust("1 second")
-        const error = yield* Fiber.join(impatient)
-        other.exec("COMMIT")
-        other.close()
-        assert.isTrue(
-          error._tag === "EventStoreError" && error.reason._tag === "StoreUnavailable" && error.reason.retryable
-        )
-      }), { lockTimeout: "300 millis" })
-    }))
+          other.exec("BEGIN IMMEDIATE")
+          const impatient = yield* Effect.forkChild(Effect.flip(append("B", 1)), { startImmediately: true })
+          yield* TestClock.adjust("1 second")
+          const error = yield* Fiber.join(impatient)
+          other.exec("COMMIT")
+          other.close()
+          assert.isTrue(
+            error._tag === "EventStoreError" && error.reason._tag === "StoreUnavailable" && error.reason.retryable
+          )
+        }),
+        { lockTimeout: "300 millis" }
+      )
+    })
+  )
 
   it.effect("appends of another process fence, and wake subscribers at the next poll", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filename = yield* temporaryFile
-      yield* using(filename, Effect.gen(function*() {
-        const store = yield* EventStore
-        yield* append("A", 0)
-        const collected = yield* Effect.forkChild(
-          store.subscribe().pipe(Stream.take(5), Stream.runCollect),
-          { startImmediately: true }
-        )
-        yield* Effect.yieldNow
-        yield* using(filename, Effect.all([append("B", 1), append("C", 2)]))
-        yield* using(filename, EventStore.use((other) => other.truncateBefore(stream, 3)))
-        // Version 2 is free again in the table, but not in truth.
-        assert.strictEqual((yield* Effect.flip(append("x", 1)))._tag, "VersionConflict")
-        yield* append("D", 3)
-        yield* using(filename, append("E", 4))
-        yield* using(filename, append("F", 5))
-        yield* TestClock.adjust("200 millis")
-        const events = yield* Fiber.join(collected)
-        assert.deepStrictEqual(events.map(({ type }) => type), ["A", "C", "D", "E", "F"])
-      }))
-    }))
+      yield* using(
+        filename,
+        Effect.gen(function* () {
+          const store = yield* EventStore
+          yield* append("A", 0)
+          const collected = yield* Effect.forkChild(store.subscribe().pipe(Stream.take(5), Stream.runCollect), {
+            startImmediately: true
+          })
+          yield* Effect.yieldNow
+          yield* using(filename, Effect.all([append("B", 1), append("C", 2)]))
+          yield* using(
+            filename,
+            EventStore.use((other) => other.truncateBefore(stream, 3))
+          )
+          // Version 2 is free again in the table, but not in truth.
+          assert.strictEqual((yield* Effect.flip(append("x", 1)))._tag, "VersionConflict")
+          yield* append("D", 3)
+          yield* using(filename, append("E", 4))
+          yield* using(filename, append("F", 5))
+          yield* TestClock.adjust("200 millis")
+          const events = yield* Fiber.join(collected)
+          assert.deepStrictEqual(
+            events.map(({ type }) => type),
+            ["A", "C", "D", "E", "F"]
+          )
+        })
+      )
+    })
+  )
 
   it.effect("a request that is no JSON harms only itself", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filename = yield* temporaryFile
-      yield* using(filename, Effect.gen(function*() {
-        const store = yield* EventStore
-        const bad = { type: "Bad", data: 1n as never }
-        const exits = yield* Effect.all(
-          [event("A"), bad, event("B")].map((one, index) =>
-            Effect.exit(store.append(`s${index}` as StreamId, [one], 0))
-          ),
-          { concurrency: "unbounded" }
-        )
-        assert.deepStrictEqual(exits.map(({ _tag }) => _tag), ["Success", "Failure", "Success"])
-        assert.strictEqual(yield* store.version("s1" as StreamId), 0)
-        assert.strictEqual((yield* store.append("s1" as StreamId, [event("C")], 0)).version, 1)
-      }))
-    }))
+      yield* using(
+        filename,
+        Effect.gen(function* () {
+          const store = yield* EventStore
+          const bad = { type: "Bad", data: 1n as never }
+          const exits = yield* Effect.all(
+            [event("A"), bad, event("B")].map((one, index) =>
+              Effect.exit(store.append(`s${index}` as StreamId, [one], 0))
+            ),
+            { concurrency: "unbounded" }
+          )
+          assert.deepStrictEqual(
+            exits.map(({ _tag }) => _tag),
+            ["Success", "Failure", "Success"]
+          )
+          assert.strictEqual(yield* store.version("s1" as StreamId), 0)
+          assert.strictEqual((yield* store.append("s1" as StreamId, [event("C")], 0)).version, 1)
+        })
+      )
+    })
+  )
 
   it.effect("remembering few streams changes nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filename = yield* temporaryFile
       const layer = Embedded.stores({ filename, rememberedStreams: 2 })
       yield* Effect.provide(
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const store = yield* EventStore
           const streams = Array.from({ length: 5 }, (_, index) => `s${index}` as StreamId)
           yield* Effect.forEach([0, 1, 2], (version) =>
-            Effect.forEach(streams, (name) => store.append(name, [event("A")], version), { concurrency: "unbounded" }))
+            Effect.forEach(streams, (name) => store.append(name, [event("A")], version), { concurrency: "unbounded" })
+          )
           const versions = yield* Effect.forEach(streams, store.version)
           assert.deepStrictEqual(versions, [3, 3, 3, 3, 3])
         }),
         layer
       )
-    }))
+    })
+  )
 })

@@ -17,18 +17,22 @@ for (const { layer, name: backend } of backends) {
 describe("saboteurs", () => {
   it("there is one for each invariant", () => {
     const invariants = EventStoreConformance.cases.map(({ id }) => id)
-    assert.deepStrictEqual(eventStoreSaboteurs.map(({ invariant }) => invariant), invariants)
+    assert.deepStrictEqual(
+      eventStoreSaboteurs.map(({ invariant }) => invariant),
+      invariants
+    )
   })
 
   for (const { invariant, layer, name } of eventStoreSaboteurs) {
     it.effect(`${invariant} catches a driver that ${name}`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { check } = EventStoreConformance.cases.find(({ id }) => id === invariant)!
         const failure = yield* check.pipe(
           Effect.provide(EventStore.layerWith({}).pipe(Layer.provideMerge(layer))),
           Effect.flip
         )
         assert.strictEqual(failure.invariant, invariant, String(failure))
-      }))
+      })
+    )
   }
 })

@@ -20,7 +20,13 @@ const layerWith = (capacity: number) =>
 
 const stream = "s" as StreamId
 const append = (...types: ReadonlyArray<string>) =>
-  EventStore.EventStore.use((store) => store.append(stream, types.map((type) => ({ type, data: {} })), "Any"))
+  EventStore.EventStore.use((store) =>
+    store.append(
+      stream,
+      types.map((type) => ({ type, data: {} })),
+      "Any"
+    )
+  )
 
 /** A handler that remembers, and an effect that waits until it has heard so many. */
 const recorder = () => {
@@ -46,7 +52,7 @@ const recorder = () => {
 
 describe("EventBus", () => {
   it.effect("B1: events are heard in order, from the subscription on, filtered by type", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       yield* append("Before")
       const all = recorder()
@@ -60,10 +66,11 @@ describe("EventBus", () => {
       yield* some.until(2)
       assert.deepStrictEqual(all.heard, ["A", "B", "C", "B"])
       assert.deepStrictEqual(some.heard, ["B", "B"])
-    }).pipe(Effect.provide(layerWith(16))))
+    }).pipe(Effect.provide(layerWith(16)))
+  )
 
   it.effect("a subscriber may start in the past", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       yield* append("A", "B")
       const { handler, heard, until } = recorder()
@@ -71,11 +78,12 @@ describe("EventBus", () => {
       yield* append("C")
       yield* until(2)
       assert.deepStrictEqual(heard, ["B", "C"])
-    }).pipe(Effect.provide(layerWith(16))))
+    }).pipe(Effect.provide(layerWith(16)))
+  )
 
   for (const onOverflow of ["catch-up", "drop-oldest"] as const) {
     it.effect(`B2, B3, B4: a subscriber that is slow holds nobody up (${onOverflow})`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const bus = yield* EventBus.EventBus
         const gate = yield* Deferred.make<void>()
         const stuck = yield* Deferred.make<void>()
@@ -104,11 +112,12 @@ describe("EventBus", () => {
         const { dropped, missed } = yield* slow.stats
         assert.deepStrictEqual({ dropped, missed }, { missed: 41, dropped: onOverflow === "catch-up" ? 0 : 41 })
         assert.deepStrictEqual(fast.heard, expected)
-      }).pipe(Effect.provide(layerWith(8))))
+      }).pipe(Effect.provide(layerWith(8)))
+    )
   }
 
   it.effect("B5: a failing handler is tried again, counted and at last skipped", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const { handler, heard, until } = recorder()
       let failuresOfA = 0
@@ -127,10 +136,11 @@ describe("EventBus", () => {
       yield* Effect.yieldNow
       const { delivered, failures, skipped } = yield* subscription.stats
       assert.deepStrictEqual({ delivered, failures, skipped }, { delivered: 2, failures: 5, skipped: 1 })
-    }).pipe(Effect.provide(layerWith(16))))
+    }).pipe(Effect.provide(layerWith(16)))
+  )
 
   it.effect("batches are handled at once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const sizes: Array<number> = []
       const done = yield* Deferred.make<void>()
@@ -146,10 +156,11 @@ describe("EventBus", () => {
       yield* append("A", "B", "Z")
       yield* Deferred.await(done)
       assert.deepStrictEqual(sizes, [3])
-    }).pipe(Effect.provide(layerWith(16))))
+    }).pipe(Effect.provide(layerWith(16)))
+  )
 
   it.effect("once, unsubscribe, scopes and removeAll end subscriptions", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bus = yield* EventBus.EventBus
       const first = yield* Effect.forkChild(bus.once({ types: ["B"] }), { startImmediately: true })
       while ((yield* bus.listenerCount) === 0) yield* Effect.yieldNow
@@ -169,10 +180,11 @@ describe("EventBus", () => {
       assert.strictEqual(yield* bus.listenerCount, 1)
       yield* bus.removeAll
       assert.strictEqual(yield* bus.listenerCount, 0)
-    }).pipe(Effect.provide(layerWith(16))))
+    }).pipe(Effect.provide(layerWith(16)))
+  )
 
   it.effect("a typed view decodes, and reports what does not decode", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       class Placed extends Schema.TaggedClass<Placed>()("OrderPlaced", { total: Schema.Number }) {}
       const bus = yield* EventBus.EventBus
       const { handler, heard, until } = recorder()
@@ -182,10 +194,11 @@ describe("EventBus", () => {
       })
       const orders = EventStream.make("order", { events: Placed })
       yield* append("Other", "OrderPlaced")
-      yield* orders.append("1", [new Placed({ total: 12 })], 0)
+      yield* orders.append("1", [new Placed({ total: 12 })], { expected: 0 })
       yield* until(1)
       assert.deepStrictEqual(heard, ["OrderPlaced 12"])
       const { failures, skipped } = yield* subscription.stats
       assert.deepStrictEqual({ failures, skipped }, { failures: 1, skipped: 1 })
-    }).pipe(Effect.provide(layerWith(16))))
+    }).pipe(Effect.provide(layerWith(16)))
+  )
 })

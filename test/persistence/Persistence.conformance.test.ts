@@ -15,15 +15,19 @@ for (const { layer, name: backend } of backends) {
 describe("saboteurs", () => {
   it("there is one for each invariant", () => {
     const invariants = PersistenceConformance.cases.map(({ id }) => id)
-    assert.deepStrictEqual(persistenceSaboteurs.map(({ invariant }) => invariant), invariants)
+    assert.deepStrictEqual(
+      persistenceSaboteurs.map(({ invariant }) => invariant),
+      invariants
+    )
   })
 
   for (const { invariant, layer, name } of persistenceSaboteurs) {
     it.effect(`${invariant} catches a store that ${name}`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { check } = PersistenceConformance.cases.find(({ id }) => id === invariant)!
         const failure = yield* check.pipe(Effect.provide(layer), Effect.flip)
         assert.strictEqual(failure.invariant, invariant, String(failure))
-      }))
+      })
+    )
   }
 })

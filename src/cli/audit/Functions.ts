@@ -73,8 +73,9 @@ const longestHeader = 1500
 
 const headerOf = (mask: string, level: Level, at: number): string => {
   let from = Math.max(level.statement, at - longestHeader)
-  // The last comma may have stood between type arguments: `Effect<A, never> {`.
-  for (let step = 0; step < 6 && from > level.start + 1 && isUnbalanced(mask.slice(from, at)); step++) {
+  // Among arguments, the last comma may have stood between type arguments: `Effect<A, never> {`.
+  const steps = level.opening === "Value" ? 6 : 0
+  for (let step = 0; step < steps && from > level.start + 1 && isUnbalanced(mask.slice(from, at)); step++) {
     from = Math.max(level.start + 1, mask.lastIndexOf(",", from - 2) + 1)
   }
   return mask.slice(from, at)
@@ -90,13 +91,15 @@ const openBrace = (mask: string, levels: ReadonlyArray<Level>, at: number): Leve
   // Braces with nothing before are an object among arguments, a block among statements.
   const opening = trimmed === "" ? (parent?.opening === "Value" ? "Value" : "Block") : openingOf(trimmed)
   if (opening !== "Function") return { opening, name: "", start: at, statement: at + 1 }
-  const start = at - header.trimStart().length
+  // The type of a value may be an object of many lines: `const f: { … } = () => {`.
+  const own = Math.max(0, header.search(/\}\s*=\s*(?![\s\S]*\}\s*=)/))
+  const start = at - header.slice(own).trimStart().length
   return { opening, name: nameOf(mask, levels, at), start, statement: at + 1 }
 }
 
-const control = /^(?:\}?\s*else\s+)?(?:if|for|while|switch|catch|with|do|try|else|finally|match|loop|unsafe|case|default)\b/
+const control = /^(?:[\w$]+:\s*)?(?:\}?\s*else\s+)?(?:if|for|while|switch|catch|with|do|try|else|finally|match|loop|unsafe|case|default)\b/
 const declaration = /\b(?:class|interface|namespace|enum|struct|impl|trait|module)\b[^()]*$|\bclass\s/
-const signature = /\)\s*(?:(?:->|:)\s*[^;]+|(?:const|override|noexcept|throws\s+[\w., ]+|where\s[^;]+)|[\w.*[\] ]+)?$/
+const signature = /\)\s*(?:(?:->|:)\s*[^]+|(?:const|override|noexcept|throws\s+[\w., ]+|where\s[^;]+)|[\w.*[\] ]+)?$/
 
 const openingOf = (header: string): Opening => {
   if (control.test(header)) return "Block"

@@ -73,11 +73,10 @@ export const make = <E, R>(
   const fail = (what: string, expected: unknown, actual: unknown) =>
     Effect.fail(new ConformanceFailure({ invariant: id, what, expected: show(expected), actual: show(actual) }))
   const expect: Expect = {
-    equal: (what, actual, expected) =>
-      Equal.equals(actual, expected) ? Effect.void : fail(what, expected, actual),
+    equal: (what, actual, expected) => (Equal.equals(actual, expected) ? Effect.void : fail(what, expected, actual)),
     failure: (what, effect, tag) =>
       Effect.matchEffect(effect, {
-        onFailure: (error) => tagOf(error) === tag ? Effect.void : fail(what, tag, tagOf(error)),
+        onFailure: (error) => (tagOf(error) === tag ? Effect.void : fail(what, tag, tagOf(error))),
         onSuccess: (value) => fail(what, tag, value)
       })
   }

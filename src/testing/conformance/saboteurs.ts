@@ -29,7 +29,11 @@ export interface Saboteur<Service> {
   readonly layer: Layer.Layer<Service>
 }
 
-const saboteur = (invariant: string, name: string, sabotage: (honest: Driver) => Partial<Driver>): Saboteur<EventStoreDriver> => ({
+const saboteur = (
+  invariant: string,
+  name: string,
+  sabotage: (honest: Driver) => Partial<Driver>
+): Saboteur<EventStoreDriver> => ({
   invariant,
   name,
   layer: Layer.sync(EventStoreDriver, () => {
@@ -39,9 +43,11 @@ const saboteur = (invariant: string, name: string, sabotage: (honest: Driver) =>
 })
 
 /** A driver whose batches are rewritten, request by request, before the honest one sees them. */
-const rewriting = (f: (request: AppendRequest, honest: Driver) => Effect.Effect<AppendRequest, EventStoreError>) =>
+const rewriting =
+  (f: (request: AppendRequest, honest: Driver) => Effect.Effect<AppendRequest, EventStoreError>) =>
   (honest: Driver): Partial<Driver> => ({
-    append: (requests) => one(requests, (request) => Effect.flatMap(f(request, honest), (rewritten) => appendOne(honest, rewritten)))
+    append: (requests) =>
+      one(requests, (request) => Effect.flatMap(f(request, honest), (rewritten) => appendOne(honest, rewritten)))
   })
 
 const one = (
@@ -52,7 +58,10 @@ const one = (
 const appendOne = (honest: Driver, request: AppendRequest): Effect.Effect<AppendOutcome, EventStoreError> =>
   Effect.map(honest.append([request]), ([outcome]) => outcome!)
 
-const reads = (honest: Driver, f: (events: ReadonlyArray<StoredEvent>) => ReadonlyArray<StoredEvent>): Partial<Driver> => ({
+const reads = (
+  honest: Driver,
+  f: (events: ReadonlyArray<StoredEvent>) => ReadonlyArray<StoredEvent>
+): Partial<Driver> => ({
   read: (stream, options) => Effect.map(honest.read(stream, options), f)
 })
 
@@ -64,25 +73,38 @@ const reads = (honest: Driver, f: (events: ReadonlyArray<StoredEvent>) => Readon
  */
 export const eventStoreSaboteurs: ReadonlyArray<Saboteur<EventStoreDriver>> = [
   saboteur("E1", "numbers versions from 0", (honest) =>
-    reads(honest, (events) => events.map((event) => ({ ...event, version: event.version - 1 })))),
+    reads(honest, (events) => events.map((event) => ({ ...event, version: event.version - 1 })))
+  ),
 
-  saboteur("E2", "tears an append: its last event is lost", rewriting((request) =>
-    Effect.succeed({ ...request, events: request.events.slice(0, Math.max(1, request.events.length - 1)) }))),
+  saboteur(
+    "E2",
+    "tears an append: its last event is lost",
+    rewriting((request) =>
+      Effect.succeed({ ...request, events: request.events.slice(0, Math.max(1, request.events.length - 1)) })
+    )
+  ),
 
   saboteur("E3", "yields between check and write", (honest) => ({
     append: (requests) =>
       one(requests, (request) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const version = yield* honest.version(request.stream)
           yield* Effect.yieldNow
           const expected = holds(request.expected, version) ? "Any" : request.expected
           return yield* appendOne(honest, { ...request, expected })
-        }))
+        })
+      )
   })),
 
-  saboteur("E4", "accepts an expectation that is too high", rewriting((request, honest) =>
-    Effect.map(honest.version(request.stream), (version) =>
-      typeof request.expected === "number" && request.expected > version ? { ...request, expected: version } : request))),
+  saboteur(
+    "E4",
+    "accepts an expectation that is too high",
+    rewriting((request, honest) =>
+      Effect.map(honest.version(request.stream), (version) =>
+        typeof request.expected === "number" && request.expected > version ? { ...request, expected: version } : request
+      )
+    )
+  ),
 
   saboteur("E5", "does not know an event again", (honest) => {
     let appends = 0
@@ -90,18 +112,26 @@ export const eventStoreSaboteurs: ReadonlyArray<Saboteur<EventStoreDriver>> = [
       Effect.sync(() => {
         const unique = `#${appends++}`
         return { ...request, events: request.events.map((event) => ({ ...event, id: event.id + unique })) }
-      }))(honest)
+      })
+    )(honest)
   }),
 
-  saboteur("E6", "stores the events of an append in reverse", rewriting((request) =>
-    Effect.succeed({ ...request, events: request.events.toReversed() }))),
+  saboteur(
+    "E6",
+    "stores the events of an append in reverse",
+    rewriting((request) => Effect.succeed({ ...request, events: request.events.toReversed() }))
+  ),
 
   saboteur("E7", "loses the last event of a full page", (honest) => ({
     readAll: (options) =>
-      Effect.map(honest.readAll(options), (page) => page.length > 1 && page.length === options.max ? page.slice(1) : page)
+      Effect.map(honest.readAll(options), (page) =>
+        page.length > 1 && page.length === options.max ? page.slice(1) : page
+      )
   })),
 
-  saboteur("E8", "claims a head that is not written yet", (honest) => ({ head: Effect.map(honest.head, (head) => head + 1) })),
+  saboteur("E8", "claims a head that is not written yet", (honest) => ({
+    head: Effect.map(honest.head, (head) => head + 1)
+  })),
 
   saboteur("E9", "gives up a batch at its first conflict", (honest) => ({
     append: (requests) => {
@@ -110,9 +140,11 @@ export const eventStoreSaboteurs: ReadonlyArray<Saboteur<EventStoreDriver>> = [
         failed !== undefined
           ? Effect.succeed(failed)
           : Effect.tap(appendOne(honest, request), (outcome) =>
-            Effect.sync(() => {
-              if ("_tag" in outcome) failed = outcome
-            })))
+              Effect.sync(() => {
+                if ("_tag" in outcome) failed = outcome
+              })
+            )
+      )
     }
   })),
 
@@ -136,7 +168,8 @@ export const eventStoreSaboteurs: ReadonlyArray<Saboteur<EventStoreDriver>> = [
       version: (stream) => honest.version(current(stream)),
       delete: (stream, expected) =>
         Effect.tap(honest.delete(current(stream), expected), () =>
-          Effect.sync(() => generations.set(stream, (generations.get(stream) ?? 0) + 1)))
+          Effect.sync(() => generations.set(stream, (generations.get(stream) ?? 0) + 1))
+        )
     }
   }),
 
@@ -187,7 +220,10 @@ export const persistenceSaboteurs: ReadonlyArray<Saboteur<Persistence>> = [
 
   documentSaboteur("P3", "puts one by one", (honest) => ({
     putAll: (puts) =>
-      Effect.map(Effect.forEach(puts, (put) => honest.putAll([put])), (written) => written.every((one) => one))
+      Effect.map(
+        Effect.forEach(puts, (put) => honest.putAll([put])),
+        (written) => written.every((one) => one)
+      )
   })),
 
   documentSaboteur("P4", "looks at the first field only", (honest) => ({

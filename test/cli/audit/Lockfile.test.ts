@@ -62,7 +62,7 @@ describe("Lockfile", () => {
           "warning version-mismatch: b needs a@>=2, but 1.0.0 is locked",
           "warning no-integrity: node_modules/a has no integrity hash"
         ])
-        assert.deepInclude(result, { checked: 6 - 0, undecided: 1 })
+        assert.deepInclude(result, { checked: 5, undecided: 1 })
       }))
 
     it.effect("L1: tags, repositories and overrides are not judged", () =>

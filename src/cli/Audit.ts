@@ -1,0 +1,115 @@
+/** `tutti audit`: the main job. Starts an audit, or goes on with the one that was stopped. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import Process from "node:process"
+import * as Digest from "../core/Digest.ts"
+import { Engine } from "../durable/Engine.ts"
+import { openStatuses } from "../durable/RunCatalogue.ts"
+import type { RunHandle } from "../durable/RunHandle.ts"
+import { Audit, type AuditInput, type AuditOutcome } from "./audit/AuditProgram.ts"
+import { viewOf } from "./audit/AuditView.ts"
+import * as LiveView from "./audit/LiveView.ts"
+import type { ViewEvent } from "./audit/TreeState.ts"
+import * as Workspace from "./audit/Workspace.ts"
+import * as Journal from "./Journal.ts"
+import { type Arguments, CliError, sentenceOf, type Verb, workError } from "./Verb.ts"
+
+export const verb: Verb = {
+  summary: "Audit a repository as a durable run. One that was killed goes on where it stopped.",
+  usage: "audit [--path DIR] [--out FILE] [--approve] [--db FILE]",
+  options: { path: { type: "string" }, out: { type: "string" }, approve: { type: "boolean" } },
+  words: 0,
+  run: (args) =>
+    Effect.gen(function*() {
+      const place = yield* placeOf(args)
+      const deployment = Audit.layer.pipe(
+        Layer.catch((error) => Layer.effectContext(Effect.fail(workError(sentenceOf(error))))),
+        Layer.provideMerge(Journal.open(Journal.fileOf(args))),
+        Layer.provideMerge(Layer.merge(Workspace.layerNode, LiveView.layerNode))
+      )
+      yield* Effect.provide(audit(place), deployment)
+    })
+}
+
+interface Place {
+  readonly root: string
+  readonly report: string
+  readonly approve: boolean
+  /** The same for every audit of this folder. */
+  readonly series: string
+}
+
+const placeOf = (args: Arguments): Effect.Effect<Place, CliError> =>
+  Effect.suspend(() => {
+    const { approve, out, path } = args.options
+    const given = typeof path === "string" ? path : "."
+    const root = Path.resolve(given)
+    const stat = Fs.statSync(root, { throwIfNoEntry: false })
+    if (stat === undefined) return Effect.fail(workError(`There is no folder at ${root}.`))
+    if (!stat.isDirectory()) return Effect.fail(workError(`${root} is a file; an audit needs a folder.`))
+    return Effect.succeed({
+      root,
+      report: Path.resolve(typeof out === "string" ? out : Path.join("report", "audit.md")),
+      approve: approve === true,
+      series: `${Path.basename(root) || "root"}-${Digest.ofText(root)}`
+    })
+  })
+
+const audit = (place: Place) =>
+  Effect.gen(function*() {
+    const { handle, resumed } = yield* startOrResume(place)
+    if (resumed) Process.stdout.write(`Going on with audit ${handle.id}.\n`)
+    else Process.stdout.write(`Audit ${handle.id} of ${place.root}\n`)
+    const events = handle.events.pipe(Stream.flatMap((event) => Stream.fromIterable([...viewOf(event), ...hint(event.type, event.meta.path, place, handle.id)])))
+    const exit = yield* Effect.onInterrupt(
+      Effect.andThen(LiveView.show(events).pipe(Journal.orSentence), Effect.exit(handle.await)),
+      () => Effect.sync(() => void Process.stdout.write(`\nStopped. Start again to go on with ${handle.id}.\n`))
+    )
+    yield* conclude(handle, exit)
+  })
+
+/** The open audit of this folder, or a new one. */
+const startOrResume = (place: Place) =>
+  Effect.gen(function*() {
+    const engine = yield* Engine
+    const runs = yield* Journal.orSentence(engine.list({ definition: "Audit", limit: 10_000 }))
+    const ours = runs.filter((run) => run.key?.startsWith(`${place.series}-`) === true)
+    const open = ours.find((run) => openStatuses.includes(run.status))
+    if (open !== undefined) {
+      if (open.owner !== engine.owner) return yield* busy(open.runId)
+      return { handle: yield* Audit.handle(open.runId), resumed: true }
+    }
+    const runName = `${place.series}-${ours.length + 1}`
+    const input: AuditInput = { root: place.root, report: place.report, runName, approve: place.approve }
+    const handle = yield* Effect.mapError(Audit.start(input), (error) => workError(sentenceOf(error)))
+    const run = yield* Journal.orSentence(handle.status)
+    // Another process may have begun the same audit at the same moment: the log decides whose it is.
+    if (run.owner !== engine.owner) return yield* busy(run.runId)
+    return { handle, resumed: false }
+  })
+
+const busy = (runId: string) =>
+  workError(`Another process is working on ${runId}. Follow it with: tutti tail ${runId}`)
+
+/** What a person must do next. */
+const hint = (type: string, path: string | undefined, place: Place, runId: string): ReadonlyArray<ViewEvent> =>
+  type === "StepCompleted" && place.approve && path?.endsWith("/stage") === true
+    ? [{ _tag: "Note", text: `waits for approval: npm run tutti -- approve ${runId}` }]
+    : []
+
+const conclude = (handle: RunHandle<AuditOutcome, unknown>, exit: Exit.Exit<AuditOutcome, unknown>) => {
+  if (Exit.isSuccess(exit)) {
+    const { files, findings, report, score } = exit.value
+    const judged = score === undefined ? "" : `, score ${Math.round(score)} of 100`
+    return Effect.sync(() => void Process.stdout.write(`${files} files, ${findings} findings${judged}\nReport: ${report}\n`))
+  }
+  const error = Cause.findErrorOption(exit.cause)
+  return Effect.fail(
+    workError(error._tag === "Some" ? sentenceOf(error.value) : `Audit ${handle.id} met a bug: ${sentenceOf(Cause.squash(exit.cause))}`)
+  )
+}

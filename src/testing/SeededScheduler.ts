@@ -40,6 +40,9 @@ const disregard = 1 / 16
 /** At most so many tasks between two looks at the event loop: promises and sockets go on meanwhile. */
 const tasksPerTurn = 16
 
+/** Priority of what runs when nothing else can. */
+const whenIdle = Number.MAX_SAFE_INTEGER
+
 interface Task {
   readonly run: () => void
   readonly priority: number
@@ -61,19 +64,26 @@ export const make = (seed: number): Scheduler.Scheduler => {
   const below = (bound: number) => Math.floor(draw() * bound)
   const tasks: Array<Task> = []
   let armed = false
+  let started = false
 
   const take = (candidates: ReadonlyArray<Task>): Task | undefined => {
     const first = Math.min(...candidates.map(({ priority }) => priority))
-    const eligible = draw() < disregard ? candidates : candidates.filter(({ priority }) => priority === first)
+    const last = draw() < disregard && first < whenIdle ? whenIdle - 1 : first
+    const eligible = candidates.filter(({ priority }) => priority <= last)
     const task = eligible[below(eligible.length)]
     if (task !== undefined) tasks.splice(tasks.indexOf(task), 1)
     return task
   }
 
+  const isIdle = () => tasks.every(({ priority }) => priority >= whenIdle)
+
   const turn = () => {
     armed = false
+    started = true
     try {
-      for (let left = 1 + below(tasksPerTurn); left > 0 && tasks.length > 0; left--) take(tasks)?.run()
+      // A promise may yet have work for a fiber: who waits for idleness waits for the next turn.
+      if (isIdle()) take(tasks)?.run()
+      for (let left = 1 + below(tasksPerTurn); left > 0 && !isIdle(); left--) take(tasks)?.run()
     } finally {
       // Also when a task threw: the others must still run (C2).
       arm()
@@ -88,7 +98,8 @@ export const make = (seed: number): Scheduler.Scheduler => {
 
   return {
     executionMode: "async",
-    shouldYield: () => draw() < preemption,
+    // The first fiber steps back once: what it did before it came here must not count (C1).
+    shouldYield: () => !started || draw() < preemption,
     makeDispatcher() {
       const dispatcher: Scheduler.SchedulerDispatcher = {
         scheduleTask(run, priority) {
@@ -138,3 +149,14 @@ export const withSeed =
   (seed: number) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.suspend(() => self.pipe(Random.withSeed(seed), Effect.provideService(Scheduler.Scheduler, make(seed))))
+
+/**
+ * Waits until no other fiber can run: all have ended, or wait for something outside of fibers, or for time to pass.
+ *
+ * **Gotchas** A fiber that yields for ever keeps it waiting.
+ *
+ * @category combinators
+ * @stability stable
+ * @since 0.1.0
+ */
+export const idle: Effect.Effect<void> = Effect.yieldNowWith(whenIdle)

@@ -17,6 +17,8 @@ import * as Seeds from "../../src/testing/Seeds.ts"
 
 const seeds = Array.from({ length: 50 }, (_, index) => index + 1)
 
+const audit = Effect.sync(() => {})
+
 /** A check and a write with a gap between them: two withdrawals may both see the money. */
 const withdrawTwice = Effect.gen(function* () {
   const steps: Array<string> = []
@@ -24,8 +26,8 @@ const withdrawTwice = Effect.gen(function* () {
   const withdraw = Effect.fnUntraced(function* (who: string) {
     const seen = balance
     steps.push(`${who} looks`)
-    yield* Effect.void
-    yield* Effect.void
+    yield* audit
+    yield* audit
     if (seen < 10) return false
     balance = seen - 10
     steps.push(`${who} takes`)
@@ -85,9 +87,9 @@ describe("SeededScheduler", () => {
 
   it.effect("C1: a seed does not depend on the seeds before it", () =>
     Effect.gen(function* () {
-      const all = yield* traces(withdrawTwice)
-      const alone = yield* Effect.forEach(seeds, (seed) => SeededScheduler.withSeed(seed)(withdrawTwice))
-      assert.deepStrictEqual(alone, all)
+      const all = yield* traces(busy)
+      const backwards = yield* Effect.forEach(seeds.toReversed(), (seed) => Seeds.one(seed, () => busy))
+      assert.deepStrictEqual(backwards.toReversed(), all)
     })
   )
 
@@ -116,7 +118,7 @@ describe("SeededScheduler", () => {
       )
       assert.instanceOf(error, Seeds.SeedFailed)
       assert.match(error.message, /^Seed \d+ failed: overdrawn/)
-      assert.isTrue((yield* SeededScheduler.withSeed(error.seed)(withdrawTwice)).overdrawn)
+      assert.isTrue((yield* Seeds.one(error.seed, () => withdrawTwice)).overdrawn)
     })
   )
 
@@ -126,13 +128,18 @@ describe("SeededScheduler", () => {
     )
   )
 
-  it.effect("layer gives a program the same lots as withSeed", () =>
+  it.effect("layer does the same for what is built on it", () =>
     Effect.gen(function* () {
       const program = Effect.zip(Random.nextInt, withdrawTwice)
+      const distinct = new Set<string>()
       for (const seed of seeds) {
-        const provided = yield* Effect.provide(program, SeededScheduler.layer(seed))
-        assert.deepStrictEqual(provided, yield* SeededScheduler.withSeed(seed)(program))
+        const provided = Effect.provide(program, SeededScheduler.layer(seed), { local: true })
+        const [number, trace] = yield* provided
+        assert.deepStrictEqual([number, trace], yield* provided)
+        assert.strictEqual(number, yield* SeededScheduler.withSeed(seed)(Random.nextInt))
+        distinct.add(trace.steps)
       }
+      assert.isAbove(distinct.size, 2)
     })
   )
 
@@ -320,7 +327,19 @@ const uncaught = (start: () => void, end: Effect.Effect<void>) =>
       process.on("uncaughtException", () => void count++)
       return { listeners, count: () => count }
     }),
-    ({ count }) => Effect.suspend(() => (start(), Effect.map(end, count))),
+    ({ count }) =>
+      Effect.suspend(
+        () => (
+          start(),
+          Effect.andThen(
+            Effect.andThen(
+              end,
+              Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+            ),
+            Effect.sync(count)
+          )
+        )
+      ),
     ({ listeners }) =>
       Effect.sync(() => {
         process.removeAllListeners("uncaughtException")

@@ -16,6 +16,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as AgentCodec from "./AgentCodec.ts"
 import { AgentTimedOut, ContractViolation, UnknownOutcome } from "./AgentError.ts"
+import * as DurableRetry from "./DurableRetry.ts"
 import * as Run from "./Run.ts"
 import * as StepPath from "./StepPath.ts"
 import type * as Task from "./Task.ts"
@@ -136,6 +137,7 @@ const ofLeaf = (name: string, capabilities: ReadonlyArray<string>, leaf: Leaf): 
   const agent = make_<any, any, any, any>(name, capabilities, (input) =>
     Effect.withSpan(
       Effect.withFiber((fiber) => {
+        Run.witnessed(fiber, name)
         const current = fiber.getRef(Run.CurrentRun)
         return current === undefined
           ? (plain ??= runPlain(owner, leaf))(input)
@@ -226,7 +228,13 @@ export const compose = <In, Out, E, R>(
 ): Agent<In, Out, E, R> => {
   const scoped = Run.scoped(name)
   return make_(name, options.capabilities ?? [], (input) =>
-    Effect.withSpan(scoped(Effect.suspend(() => options.run(input))), name)
+    Effect.withSpan(
+      Effect.withFiber((fiber) => {
+        Run.witnessed(fiber, name)
+        return scoped(Effect.suspend(() => options.run(input)))
+      }),
+      name
+    )
   )
 }
 
@@ -261,30 +269,9 @@ export const retry: {
   }
   return compose<In, Out, E, R | R2>(self.name, {
     capabilities: self.capabilities,
-    run: (input) => retryDurably(self.run(input), schedule)
+    run: (input) => DurableRetry.retry(self.run(input), schedule)
   })
 })
-
-/** `Effect.retry` whose waits are durable timers and whose clock is the run's. */
-const retryDurably = <A, E, R, R2>(
-  self: Effect.Effect<A, E, R>,
-  schedule: Schedule.Schedule<unknown, E, never, R2>
-): Effect.Effect<A, E, R | R2> =>
-  Run.withCurrent(
-    Effect.fnUntraced(function* ({ run, scope }: Run.Current) {
-      const step = yield* Schedule.toStep(schedule)
-      while (true) {
-        const exit = yield* Effect.exit(self)
-        if (Exit.isSuccess(exit)) return exit.value
-        const error = Cause.findErrorOption(exit.cause)
-        if (error._tag === "None") return yield* exit
-        const decided = yield* Effect.exit(step(yield* run.now, error.value))
-        if (Exit.isFailure(decided)) return yield* exit
-        yield* run.sleep(scope, "backoff", decided.value[1])
-      }
-    }),
-    Effect.retry(self, schedule)
-  ) as Effect.Effect<A, E, R | R2>
 
 /**
  * Interrupts the agent after a time and fails with `AgentTimedOut`.

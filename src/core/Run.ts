@@ -7,6 +7,7 @@
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import type * as Exit from "effect/Exit"
 import type * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
@@ -126,11 +127,25 @@ export const detached = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A
 export const note = (note: Note): Effect.Effect<void> =>
   withCurrent(({ run, scope }) => run.note(scope, note), Effect.void)
 
+/** Makes a part of an uninterruptible effect interruptible again, if what surrounds it was. */
+export type Reopen = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
 /**
- * Set by whoever must hear of a step's success without fail (an undo that is registered with it): the step's record is
- * then awaited uninterruptibly, and only the body of the step, and its waits, can be interrupted.
+ * Set by whoever must hear of a step's success without fail (an undo that is registered with it) and therefore runs it
+ * uninterruptibly: the step then opens its body, and its waits, with this, but never its record.
  */
-export const InterruptibleBody: Context.Reference<boolean> = Context.Reference<boolean>(
+export const InterruptibleBody: Context.Reference<Reopen | undefined> = Context.Reference<Reopen | undefined>(
   "tutti/core/InterruptibleBody",
-  { defaultValue: () => false }
+  { defaultValue: () => undefined }
 )
+
+/** Set by whoever wants to know by which name the agent goes that an effect calls first. */
+export const Witness: Context.Reference<{ name: string | undefined } | undefined> = Context.Reference<
+  { name: string | undefined } | undefined
+>("tutti/core/Witness", { defaultValue: () => undefined })
+
+/** Tells the witness, if there is one, which agent was called. */
+export const witnessed = (fiber: Fiber.Fiber<unknown, unknown>, name: string): void => {
+  const witness = fiber.getRef(Witness)
+  if (witness !== undefined) witness.name ??= name
+}

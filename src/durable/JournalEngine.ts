@@ -54,6 +54,7 @@ class JournalEngine {
   private readonly persistence: typeof Persistence.Service
   private readonly catalogue: RunCatalogue.RunCatalogue
   private readonly lease: Lease.Lease
+  private readonly liveness: Lease.Liveness
   private readonly options: Options
   private readonly fork: (effect: Effect.Effect<void>) => unknown
 
@@ -63,6 +64,7 @@ class JournalEngine {
       readonly persistence: typeof Persistence.Service
       readonly catalogue: RunCatalogue.RunCatalogue
       readonly lease: Lease.Lease
+      readonly liveness: Lease.Liveness
       readonly context: Context.Context<never>
     },
     options: Options
@@ -72,6 +74,7 @@ class JournalEngine {
     this.persistence = services.persistence
     this.catalogue = services.catalogue
     this.lease = services.lease
+    this.liveness = services.liveness
     this.options = options
   }
 
@@ -174,7 +177,7 @@ class JournalEngine {
     return Effect.gen({ self: this }, function*() {
       if (this.live.has(run.runId)) return
       if (run.owner !== this.lease.owner) {
-        const isGone = gone.get(run.owner) ?? (yield* Lease.isGone(this.persistence, run.owner))
+        const isGone = gone.get(run.owner) ?? (yield* Lease.isGone(this.persistence, this.liveness, run.owner))
         gone.set(run.owner, isGone)
         if (!isGone) return
       }
@@ -346,7 +349,8 @@ export const layer = (options: Options = {}): Layer.Layer<Engine, EngineError, E
       const duration = Duration.fromInputUnsafe(options.lease ?? "15 seconds")
       const catalogue = yield* RunCatalogue.make(store, persistence)
       const lease = yield* Lease.acquire(persistence, { name: "engine", duration })
-      const engine = new JournalEngine({ store, persistence, catalogue, lease, context: yield* Effect.context<never>() }, options)
+      const liveness = yield* Lease.CurrentLiveness
+      const engine = new JournalEngine({ store, persistence, catalogue, lease, liveness, context: yield* Effect.context<never>() }, options)
       yield* Effect.addFinalizer(() => engine.stop)
       const head = yield* store.head
       yield* store.subscribe({ after: head, types: commandTags, streamPrefix: "inbox/" }).pipe(

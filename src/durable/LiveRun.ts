@@ -236,7 +236,7 @@ export class LiveRun implements Run.Run {
     return Effect.uninterruptibleMask((restore) =>
       Effect.withFiber((fiber) => {
         const path = StepPath.next(scope, segment)
-        const open = fiber.getRef(Run.InterruptibleBody) ? Effect.interruptible : restore
+        const open = fiber.getRef(Run.InterruptibleBody) ?? restore
         const { live, replayed } = make(path, open)
         return this.turn(path, open, replayed, live)
       }))

@@ -27,3 +27,41 @@ export interface GraphNode {
   readonly cost: number
   readonly work: Work
 }
+
+/**
+ * The nodes of a graph under construction: immutable, and built in linear time.
+ *
+ * Graphs that were built one from the other share one array. The latest adds to it in place; one that was added to
+ * before, and so is shorter than the array, goes on with a copy.
+ */
+export class NodeList {
+  readonly size: number
+  private readonly shared: Array<GraphNode>
+  private readonly numbers: Map<string, number>
+
+  constructor(shared: Array<GraphNode> = [], numbers: Map<string, number> = new Map(), size = 0) {
+    this.shared = shared
+    this.numbers = numbers
+    this.size = size
+  }
+
+  has(id: string): boolean {
+    return (this.numbers.get(id) ?? Infinity) < this.size
+  }
+
+  append(node: GraphNode): NodeList {
+    if (this.shared.length > this.size) return this.copy.append(node)
+    this.shared.push(node)
+    this.numbers.set(node.id, this.size)
+    return new NodeList(this.shared, this.numbers, this.size + 1)
+  }
+
+  get nodes(): ReadonlyArray<GraphNode> {
+    return this.shared.slice(0, this.size)
+  }
+
+  private get copy(): NodeList {
+    const { nodes } = this
+    return new NodeList([...nodes], new Map(nodes.map(({ id }, number) => [id, number])), this.size)
+  }
+}

@@ -47,6 +47,7 @@ export class GraphSchedule {
   private readonly opened: Array<number> = []
   private openedHead = 0
   private readonly skips: Array<{ readonly node: number; readonly reason: SkipReason }> = []
+  private skipsHead = 0
   private inFlight = 0
   private decided = 0
 
@@ -101,7 +102,7 @@ export class GraphSchedule {
 
   /** A node that was skipped since the last call. */
   nextSkipped(): { readonly node: number; readonly reason: SkipReason } | undefined {
-    return this.skips.shift()
+    return this.skipsHead < this.skips.length ? this.skips[this.skipsHead++] : undefined
   }
 
   /** The unit of work to start next, within all limits. It counts as in flight until `end`. */

@@ -21,7 +21,7 @@
 import * as Result from "effect/Result"
 import * as Agent from "../core/Agent.ts"
 import * as Task from "../core/Task.ts"
-import type { GraphNode } from "./GraphNode.ts"
+import { type GraphNode, NodeList } from "./GraphNode.ts"
 import * as GraphPicture from "./GraphPicture.ts"
 import * as GraphPlan from "./GraphPlan.ts"
 import * as GraphRun from "./GraphRun.ts"
@@ -191,7 +191,7 @@ export const make = <const Input extends Task.SchemaOrFields>(
   name: string,
   options: Options<Input>
 ): TaskGraph<Task.ToSchema<Input>["Type"], {}> =>
-  build([], {
+  build(new NodeList(), {
     name,
     input: Task.toSchema(options.input),
     concurrency: atLeastOne("concurrency", options.concurrency),
@@ -246,15 +246,17 @@ type AnyNodeOptions = NodeOptions<ReadonlyArray<string>, Join.Join> & {
   readonly concurrency?: number
 }
 
-const build = (nodes: ReadonlyArray<GraphNode>, settings: Settings): TaskGraph<any, any, any, any, any> => {
+const build = (list: NodeList, settings: Settings): TaskGraph<any, any, any, any, any> => {
   let compiled: GraphRun.Compiled | undefined
-  const append = (node: GraphNode) => build([...nodes, checked(nodes, node)], settings)
+  const append = (node: GraphNode) => build(list.append(checked(list, node)), settings)
   return {
     ...Agent.compose<any, any, any, any>(settings.name, {
-      run: (input) => GraphRun.run(compiled ??= GraphRun.compile(nodes, settings), input)
+      run: (input) => GraphRun.run(compiled ??= GraphRun.compile(list.nodes, settings), input)
     }),
     input: settings.input,
-    nodes,
+    get nodes() {
+      return list.nodes
+    },
     add: (name: string, agent: Agent.Any, options: AnyNodeOptions) =>
       append({ id: name, agent, ...common(options), work: { _tag: "One", input: options.input } }) as any,
     addEach: (name: string, agent: Agent.Any, options: AnyNodeOptions) =>
@@ -282,10 +284,9 @@ const common = (options: AnyNodeOptions) => ({
 })
 
 /** The types say the same. This is for those who came around them. */
-const checked = (nodes: ReadonlyArray<GraphNode>, node: GraphNode): GraphNode => {
-  const known = new Set(nodes.map(({ id }) => id))
-  if (known.has(node.id)) throw new Error(`node "${node.id}" is in the graph already`)
-  const unknown = node.after.find((dependency) => !known.has(dependency))
+const checked = (list: NodeList, node: GraphNode): GraphNode => {
+  if (list.has(node.id)) throw new Error(`node "${node.id}" is in the graph already`)
+  const unknown = node.after.find((dependency) => !list.has(dependency))
   if (unknown !== undefined) throw new Error(`node "${node.id}" depends on "${unknown}", which is not in the graph`)
   if (node.join._tag === "First" && node.join.count > node.after.length) {
     throw new RangeError(`node "${node.id}" waits for ${node.join.count} of ${node.after.length} dependencies`)

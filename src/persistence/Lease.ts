@@ -68,12 +68,15 @@ export const acquire = Effect.fnUntraced(function* (
 })
 
 /** Is this owner known to be gone: no lease, one that ran out, or one of a process that is no more? */
-export const isGone = Effect.fnUntraced(function* (persistence: typeof Persistence.Service, owner: string) {
+export const isGone = Effect.fnUntraced(function* (
+  persistence: typeof Persistence.Service,
+  liveness: Liveness,
+  owner: string
+) {
   const document = yield* persistence.get(collection, owner)
   if (document === undefined) return true
   const now = yield* Clock.currentTimeMillis
   if ((document.body["until"] as number) <= now) return true
-  const liveness = yield* CurrentLiveness
   return liveness.isGone(document.body["instance"] as Instance)
 })
 

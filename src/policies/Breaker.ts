@@ -155,7 +155,7 @@ const admission = Decision.make("circuit", Schema.NullOr(Schema.Number))
  */
 export const protect: {
   <E2>(breaker: Breaker<E2>): <A, E extends E2, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | CircuitOpen, R>
-  <A, E extends E2, R, E2>(self: Effect.Effect<A, E, R>, breaker: Breaker<E2>): Effect.Effect<A, E | CircuitOpen, R>
+  <A, E, R>(self: Effect.Effect<A, E, R>, breaker: Breaker<NoInfer<E>>): Effect.Effect<A, E | CircuitOpen, R>
 } = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, breaker: Breaker<E>): Effect.Effect<A, E | CircuitOpen, R> => {
   const cell = cells.get(breaker)!
   return Effect.withFiber((fiber) => {

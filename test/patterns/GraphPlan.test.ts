@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { GraphInvalid } from "../../src/patterns/GraphError.ts"
+import { GraphInvalid } from "../../src/patterns/GraphError.ts"
 import * as GraphPicture from "../../src/patterns/GraphPicture.ts"
 import * as GraphPlan from "../../src/patterns/GraphPlan.ts"
 
@@ -125,23 +125,25 @@ describe("GraphPlan", () => {
     const found = error.problems.map((problem) => `${problem._tag} ${problem.path.join(".")}`)
     assert.deepStrictEqual(found.toSorted(), [
       "CostOutOfRange 5.cost",
-      "CycleFound 0.after.0",
-      "CycleFound 6.after.0",
+      "CycleFound 1.after.0",
+      "CycleFound 7.after.0",
       "DanglingReference 2.reads.1",
       "DuplicateNode 4.id",
       "SelfDependency 3.after.0",
       "UnknownNode 1.after.1"
-    ].map((text) => (text.startsWith("CycleFound") ? found.find((f) => f === text) ?? found.filter((f) => f.startsWith("CycleFound"))[0]! : text)).toSorted())
+    ])
     assert.include(error.message, `Graph "release" is invalid: `)
     assert.include(error.message, `node "b" depends on "nowhere", which does not exist (at 1.after.1)`)
-    assert.match(error.message, /cycle (a -> b -> c -> a|b -> c -> a -> b|c -> a -> b -> c)/)
+    assert.include(error.message, "cycle a -> b -> c -> a (at 1.after.0)")
   })
 
   it("P4: an invalid graph survives JSON", () => {
     const error = invalid([{ id: "a", after: ["b"] }, { id: "b", after: ["a"] }, { id: "c", cost: Number.NaN }])
-    const codec = Schema.toCodecJson(Schema.toType(Schema.Struct({ problems: Schema.Array(Schema.Json) })))
-    assert.isDefined(codec)
-    assert.deepStrictEqual(JSON.parse(JSON.stringify(error.problems)), error.problems)
+    const codec = Schema.toCodecJson(GraphInvalid)
+    const json = JSON.parse(JSON.stringify(Schema.encodeSync(codec)(error)))
+    const decoded = Schema.decodeUnknownSync(codec)(json)
+    assert.instanceOf(decoded, GraphInvalid)
+    assert.strictEqual(decoded.message, error.message)
   })
 
   it("plans the empty graph", () => {

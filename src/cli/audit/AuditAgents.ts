@@ -43,13 +43,18 @@ export const readers = Supervisor.make("readers", {
   agents: [reader("reader-1"), reader("reader-2"), reader("reader-3")],
   intensity: { restarts: 5, within: "10 seconds" },
   onFailure: {
-    AgentTimedOut: Directive.restart(Schedule.max([Schedule.exponential("200 millis"), Schedule.recurs(2)]), Directive.reroute),
+    AgentTimedOut: Directive.restart(
+      Schedule.max([Schedule.exponential("200 millis"), Schedule.recurs(2)]),
+      Directive.reroute
+    ),
     ContractViolation: Directive.escalate
   }
 })
 
 function reader(name: string) {
-  return Agent.make(name, { task: Measure, run: measure, capabilities: ["read"] }).pipe(Agent.timeout(Duration.minutes(2)))
+  return Agent.make(name, { task: Measure, run: measure, capabilities: ["read"] }).pipe(
+    Agent.timeout(Duration.minutes(2))
+  )
 }
 
 export const importScanner = Agent.make("scan", {

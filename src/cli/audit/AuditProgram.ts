@@ -115,18 +115,18 @@ export const graph = TaskGraph.make("audit", { input: AuditInput, concurrency: 8
 
 /** The report is beside, then in place; whatever goes wrong after either is undone, after a crash as well. */
 const publish = (input: AuditInput, content: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const publication = { path: input.report, runId: input.runName }
-    const staged = yield* Agents.stager.run({ publication, content }).pipe(
-      Saga.undo(() => Agents.unstager.run(publication))
-    )
+    const staged = yield* Agents.stager
+      .run({ publication, content })
+      .pipe(Saga.undo(() => Agents.unstager.run(publication)))
     if (input.approve) {
       const { approved } = yield* Signal.await(Approval)
       if (!approved) return yield* new AuditRefused({ report: input.report })
     }
-    const installed = yield* Agents.installer.run(staged).pipe(
-      Saga.undo((installed) => Agents.retractor.run(installed))
-    )
+    const installed = yield* Agents.installer
+      .run(staged)
+      .pipe(Saga.undo((installed) => Agents.retractor.run(installed)))
     yield* Agents.settler.run(publication).pipe(Saga.irreversible)
     return installed
   }).pipe(Saga.transaction("publish"))
@@ -136,7 +136,7 @@ const publisher = Agent.compose("publisher", {
 })
 
 const runAudit = (input: AuditInput) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const found = yield* graph.run(input)
     const results = {
       name: Path.basename(input.root),
@@ -158,7 +158,8 @@ const runAudit = (input: AuditInput) =>
     const outcome: AuditOutcome = {
       report: input.report,
       files: found.collect.fileCount,
-      findings: [found.collect, found.cycles, ...found.measure, ...found.links].flatMap(({ findings }) => findings).length,
+      findings: [found.collect, found.cycles, ...found.measure, ...found.links].flatMap(({ findings }) => findings)
+        .length,
       ...(overall === undefined ? {} : { score: overall })
     }
     return outcome

@@ -3,7 +3,7 @@ import type { StoredEvent } from "../../event-store/Envelope.ts"
 import type { ViewEvent } from "./TreeState.ts"
 
 /** Bookkeeping that a spectator need not see. */
-const isHidden = (path: string): boolean => /(^|\/)(~|route|backoff)/.test(path)
+const isHidden = (path: string): boolean => /(^|\/)(~|route|interrupt|backoff)/.test(path)
 
 const messageOf = (json: unknown): string => {
   const error = json as { readonly _tag?: string; readonly message?: string; readonly issue?: string } | undefined
@@ -15,8 +15,10 @@ export const viewOf = (event: StoredEvent): ReadonlyArray<ViewEvent> => {
   const path = event.meta.path ?? ""
   const at = event.meta.timestamp
   const data = event.data as any
-  if (event.type === "RunRecovered") return [{ _tag: "Note", text: "taken over after a crash: going on where it stopped" }]
-  if (event.type === "CompensationStarted") return [{ _tag: "Note", text: `undoing ${data.transaction}: ${data.steps.join(", ")}` }]
+  if (event.type === "RunRecovered")
+    return [{ _tag: "Note", text: "taken over after a crash: going on where it stopped" }]
+  if (event.type === "CompensationStarted")
+    return [{ _tag: "Note", text: `undoing ${data.transaction}: ${data.steps.join(", ")}` }]
   if (path === "" || (isHidden(path) && event.type !== "NodeSkipped")) return []
   return stepView(event.type, path, at, data)
 }

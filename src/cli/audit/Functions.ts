@@ -34,7 +34,7 @@ interface Level {
 
 /** Brackets, and where a new statement or the next argument begins: many write no `;`. */
 const structure =
-  /[{}()[\];,]|(?<![=>,:?&|+(][ \t]*)\n(?=[ \t]*(?:@|[\w$#]+[ \t]*[(<]|(?:export|const|let|var|function|async|class|type|interface|import|return|yield|if|for|while|switch|try|throw|pub|fn|func|public|private|protected|static|override|readonly|get|set)\b))/g
+  /[{}()[\];,]|(?<![=<>,:?&|+(][ \t]*)\n(?=[ \t]*(?:@|[\w$#]+[ \t]*[(<]|(?:export|const|let|var|function|async|class|type|interface|import|return|yield|if|for|while|switch|try|throw|pub|fn|func|public|private|protected|static|override|readonly|get|set)\b))/g
 
 const byBraces = (mask: string): ReadonlyArray<FunctionSpan> => {
   const lineOf = lineIndex(mask)
@@ -97,16 +97,16 @@ const openBrace = (mask: string, levels: ReadonlyArray<Level>, at: number): Leve
   return { opening, name: nameOf(mask, levels, at), start, statement: at + 1 }
 }
 
-const control = /^(?:[\w$]+:\s*)?(?:\}?\s*else\s+)?(?:if|for|while|switch|catch|with|do|try|else|finally|match|loop|unsafe|case|default)\b/
+const control =
+  /^(?:[\w$]+:\s*)?(?:\}?\s*else\s+)?(?:if|for|while|switch|catch|with|do|try|else|finally|match|loop|unsafe|case|default)\b/
 const declaration = /\b(?:class|interface|namespace|enum|struct|impl|trait|module)\b[^()]*$|\bclass\s/
 const signature = /\)\s*(?:(?:->|:)\s*[^]+|(?:const|override|noexcept|throws\s+[\w., ]+|where\s[^;]+)|[\w.*[\] ]+)?$/
 
 const openingOf = (header: string): Opening => {
   if (control.test(header)) return "Block"
-  if (header.endsWith(":")) return "Value"
   if (header.endsWith("=>")) return "Function"
+  if (/(?:^|[^=!<>])=$|[,:(?&|<]$|\breturn$/.test(header)) return "Value"
   if (declaration.test(header)) return "Block"
-  if (/(?:^|[^=!<>])=$|[,(?&|]$|\breturn$/.test(header)) return "Value"
   return signature.test(header) ? "Function" : "Value"
 }
 
@@ -119,6 +119,8 @@ const names = [
   /^\s*(?:(?:public|private|protected|static|async|override|get|set|readonly|final|virtual|inline)\s+)*(?:[\w$<>[\].?]+\s+)?\*?\s*([\w$#]+)\s*(?:<[^(]*>)?\s*\(/
 ]
 
+const notNames = /^(?:return|await|yield|new|function|async|if|for|while|switch|catch|case|typeof)$/
+
 /** The nearest name around: of the function, or of the value that it is an argument of. */
 const nameOf = (mask: string, levels: ReadonlyArray<Level>, at: number): string => {
   let end = at
@@ -128,7 +130,7 @@ const nameOf = (mask: string, levels: ReadonlyArray<Level>, at: number): string 
     const header = headerOf(mask, level, end)
     for (const pattern of names) {
       const name = pattern.exec(header)?.[1]
-      if (name !== undefined && !/^(?:return|await|yield|new|function|async)$/.test(name)) return name
+      if (name !== undefined && !notNames.test(name)) return name
     }
     if (level.opening !== "Value") break
     end = level.start

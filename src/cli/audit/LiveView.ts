@@ -33,27 +33,24 @@ export class Screen extends Context.Service<
 >()("tutti/cli/Screen") {}
 
 /** Standard output. */
-export const layerNode: Layer.Layer<Screen> = Layer.effect(
-  Screen,
-  Effect.gen(function* () {
-    const { env, stdout } = process
-    // A reader that went away (`| head`) must not stop the work that is shown.
-    const ignore = () => {}
-    yield* Effect.acquireRelease(
-      Effect.sync(() => stdout.on("error", ignore)),
-      () => Effect.sync(() => stdout.off("error", ignore))
-    )
-    const plain = stdout.isTTY !== true || (env["NO_COLOR"] ?? "") !== "" || env["TERM"] === "dumb"
-    return Screen.of({
-      mode: plain ? "Plain" : "Live",
-      size: Effect.sync(() => ({ columns: stdout.columns ?? 80, rows: stdout.rows ?? 24 })),
-      write: (text) =>
-        Effect.callback((resume) => {
-          stdout.write(text, () => resume(Effect.void))
-        })
-    })
+export const layerNode: Layer.Layer<Screen> = Layer.sync(Screen, () => {
+  const { env, stdout } = process
+  const plain = stdout.isTTY !== true || (env["NO_COLOR"] ?? "") !== "" || env["TERM"] === "dumb"
+  // Never taken off again: the error of the last write comes after the view has ended.
+  if (!stdout.listeners("error").includes(ignoreError)) stdout.on("error", ignoreError)
+  return Screen.of({
+    mode: plain ? "Plain" : "Live",
+    // A terminal that was never given a size says 0.
+    size: Effect.sync(() => ({ columns: stdout.columns || 80, rows: stdout.rows || 24 })),
+    write: (text) =>
+      Effect.callback((resume) => {
+        stdout.write(text, () => resume(Effect.void))
+      })
   })
-)
+})
+
+/** A reader that went away (`| head`) must not stop the work that is shown. */
+const ignoreError = (): void => {}
 
 export interface ShowOptions {
   /** Between two frames. Default 80 milliseconds. */

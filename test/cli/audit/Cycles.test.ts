@@ -8,8 +8,11 @@ import { folder, rules } from "./fixture.ts"
 const Node = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 12 }))
 const Pairs = Schema.Array(Schema.Tuple([Node, Node]))
 const name = (node: number) => `n${String(node).padStart(2, "0")}.ts`
-const link = (from: number, to: number, load: "Static" | "TypeOnly" | "Deferred" = "Static") =>
-  ({ from: name(from), to: name(to), load })
+const link = (from: number, to: number, load: "Static" | "TypeOnly" | "Deferred" = "Static") => ({
+  from: name(from),
+  to: name(to),
+  load
+})
 
 /** Every edge leads to a larger number, so there is no way round. */
 const acyclic = (pairs: ReadonlyArray<readonly [number, number]>) =>
@@ -20,20 +23,24 @@ describe("Cycles", () => {
     assert.deepStrictEqual(findCycles(acyclic(pairs)), [])
   })
 
-  it.prop("Y1, Y2: with an edge back there is one, and it is real", { pairs: Pairs, from: Node, to: Node }, ({ from, pairs, to }) => {
-    const [low, high] = [Math.min(from, to), Math.max(from, to)]
-    const links = [...acyclic(pairs), link(low, high), link(high, low)]
-    const found = findCycles(links)
-    assert.isAbove(found.length, 0)
-    const edges = new Set(links.map((each) => `${each.from} ${each.to}`))
-    for (const { files } of found) {
-      assert.isAtLeast(files.length, 1)
-      assert.strictEqual(new Set(files).size, files.length)
-      for (const [index, file] of files.entries()) {
-        assert.isTrue(edges.has(`${file} ${files[(index + 1) % files.length]}`))
+  it.prop(
+    "Y1, Y2: with an edge back there is one, and it is real",
+    { pairs: Pairs, from: Node, to: Node },
+    ({ from, pairs, to }) => {
+      const [low, high] = [Math.min(from, to), Math.max(from, to)]
+      const links = [...acyclic(pairs), link(low, high), link(high, low)]
+      const found = findCycles(links)
+      assert.isAbove(found.length, 0)
+      const edges = new Set(links.map((each) => `${each.from} ${each.to}`))
+      for (const { files } of found) {
+        assert.isAtLeast(files.length, 1)
+        assert.strictEqual(new Set(files).size, files.length)
+        for (const [index, file] of files.entries()) {
+          assert.isTrue(edges.has(`${file} ${files[(index + 1) % files.length]}`))
+        }
       }
     }
-  })
+  )
 
   it.prop("the order of the edges does not matter", { pairs: Pairs }, ({ pairs }) => {
     const links = pairs.map(([a, b]) => link(a, b))
@@ -49,7 +56,10 @@ describe("Cycles", () => {
 
   it("Y3: types around a cycle at load add no second one", () => {
     const found = findCycles([link(1, 2), link(2, 1), link(2, 3, "TypeOnly"), link(3, 1, "TypeOnly")])
-    assert.deepStrictEqual(found.map((each) => each.effect), ["AtLoad"])
+    assert.deepStrictEqual(
+      found.map((each) => each.effect),
+      ["AtLoad"]
+    )
   })
 
   it("a file that imports itself is a cycle; the shortest way round is shown", () => {
@@ -59,9 +69,14 @@ describe("Cycles", () => {
   })
 
   it.effect("reports cycles and imports that lead nowhere, with their lines", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const root = yield* folder({ "ignored.ts": "" })
-      const edge = (from: string, specifier: string, line: number) => ({ from, specifier, line, load: "Static" as const })
+      const edge = (from: string, specifier: string, line: number) => ({
+        from,
+        specifier,
+        line,
+        load: "Static" as const
+      })
       const graph = yield* cycles({
         root,
         files: ["a.ts", "b.ts"],
@@ -76,10 +91,17 @@ describe("Cycles", () => {
       })
       assert.deepInclude(graph, { files: 2, edges: 2, broken: 1 })
       assert.deepStrictEqual(rules(graph.findings), ["import-cycle", "broken-import"])
-      assert.deepStrictEqual(graph.findings.map((each) => [each.message, each.line]), [
-        ["a.ts → b.ts → a.ts", 3],
-        ["imports ./gone.ts, which does not exist", 9]
+      assert.deepStrictEqual(
+        graph.findings.map((each) => [each.message, each.line]),
+        [
+          ["a.ts → b.ts → a.ts", 3],
+          ["imports ./gone.ts, which does not exist", 9]
+        ]
+      )
+      assert.deepStrictEqual(graph.mostImported, [
+        { file: "a.ts", importers: 1 },
+        { file: "b.ts", importers: 1 }
       ])
-      assert.deepStrictEqual(graph.mostImported, [{ file: "a.ts", importers: 1 }, { file: "b.ts", importers: 1 }])
-    }).pipe(Effect.provide(layerNode)))
+    }).pipe(Effect.provide(layerNode))
+  )
 })

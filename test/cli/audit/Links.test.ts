@@ -17,7 +17,7 @@ describe("Markdown", () => {
     ["brackets in the text", "[a [b] c](d.md)", ["Link d.md 1"]],
     ["over two lines", "[a\nb](c.md)", ["Link c.md 1"]],
     ["definition", "[a]: b.md\n[^1]: not a link", ["Link b.md 1"]],
-    ["html", "<img alt=\"x\" src=\"a.png\"> <a href='b.md'>c</a>", ["Image a.png 1", "Link b.md 1"]],
+    ["html", '<img alt="x" src="a.png"> <a href=\'b.md\'>c</a>', ["Image a.png 1", "Link b.md 1"]],
     ["automatic", "<https://x.y>", ["Link https://x.y 1"]],
     ["M1: fence", "```md\n[a](b)\n```\n~~~\n[a](b)\n```\n[c](d)\n~~~\n[e](f)", ["Link f 9"]],
     ["M1: longer fence", "````\n```\n[a](b)\n```\n````\n[c](d)", ["Link d 6"]],
@@ -47,7 +47,7 @@ describe("Markdown", () => {
 describe("Links", () => {
   it.layer(layerNode)((it) => {
     it.effect("finds dead links, dead anchors and missing images", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const root = yield* folder({
           "README.md": [
             "# Top",
@@ -63,20 +63,25 @@ describe("Links", () => {
           "src/x.ts": ""
         })
         const check = yield* links(groupOf(root, ["README.md", "docs/a.md", "src/x.ts"]))
-        assert.deepStrictEqual(check.findings.map((each) => `${each.file}:${each.line} ${each.rule} ${each.message}`), [
-          "README.md:3 dead-link docs/none.md does not exist",
-          "README.md:4 dead-anchor #none is no heading of docs/a.md",
-          "README.md:5 missing-image none.png does not exist",
-          "README.md:7 dead-anchor #nowhere is no heading of this page",
-          "docs/a.md:2 dead-link b%20c does not exist (there is a b c.md)"
-        ])
+        assert.deepStrictEqual(
+          check.findings.map((each) => `${each.file}:${each.line} ${each.rule} ${each.message}`),
+          [
+            "README.md:3 dead-link docs/none.md does not exist",
+            "README.md:4 dead-anchor #none is no heading of docs/a.md",
+            "README.md:5 missing-image none.png does not exist",
+            "README.md:7 dead-anchor #nowhere is no heading of this page",
+            "docs/a.md:2 dead-link b%20c does not exist (there is a b c.md)"
+          ]
+        )
         assert.deepInclude(check, { files: 2, checked: 13, dead: 5, external: 1, images: 1 })
-      }))
+      })
+    )
 
     it.effect("bad percent-encoding is taken as it stands", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const root = yield* folder({ "a.md": "[x](b%E0%A4.md) [y](c%.md)", "b%E0%A4.md": "", "c%.md": "" })
         assert.deepStrictEqual((yield* links(groupOf(root, ["a.md"]))).findings, [])
-      }))
+      })
+    )
   })
 })

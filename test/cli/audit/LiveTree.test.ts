@@ -8,7 +8,15 @@ const plain: RenderOptions = { width: 80, color: "None", tick: 0, now: 10_000 }
 // oxlint-disable-next-line no-control-regex
 const escapes = /\u001b\[[\d;]*m/g
 
-const Name = Schema.Literals(["collect", "源代码", "🚀", "a\nb", "\u001b[2Jx", "é", "name-that-is-rather-long-for-a-column"])
+const Name = Schema.Literals([
+  "collect",
+  "源代码",
+  "🚀",
+  "a\nb",
+  "\u001b[2Jx",
+  "é",
+  "name-that-is-rather-long-for-a-column"
+])
 const Event = Schema.Struct({
   tag: Schema.Literals(["NodePlanned", "NodeStarted", "NodeFinished", "NodeFailed", "NodeRetried", "Note"]),
   path: Schema.Array(Name).check(Schema.isMinLength(1), Schema.isMaxLength(4)),
@@ -52,20 +60,24 @@ describe("LiveTree", () => {
     assert.strictEqual(line.replaceAll(escapes, ""), render(state, plain)[0])
   })
 
-  it.prop("D1, D2, D3: never wider or higher than asked, never a control character", {
-    events: Schema.Array(Event),
-    width: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 40 })),
-    height: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 12 })),
-    color: Schema.Literals(["Ansi", "None"])
-  }, ({ color, events, height, width }) => {
-    const lines = render(after(...events.map(toEvent)), { ...plain, color, height, width })
-    assert.isAtMost(lines.length, height)
-    for (const line of lines) {
-      const text = color === "Ansi" ? line.replaceAll(escapes, "") : line
-      assert.isAtMost(columns(text), width)
-      assert.notMatch(text, /\p{Cc}/u)
+  it.prop(
+    "D1, D2, D3: never wider or higher than asked, never a control character",
+    {
+      events: Schema.Array(Event),
+      width: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 40 })),
+      height: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 12 })),
+      color: Schema.Literals(["Ansi", "None"])
+    },
+    ({ color, events, height, width }) => {
+      const lines = render(after(...events.map(toEvent)), { ...plain, color, height, width })
+      assert.isAtMost(lines.length, height)
+      for (const line of lines) {
+        const text = color === "Ansi" ? line.replaceAll(escapes, "") : line
+        assert.isAtMost(columns(text), width)
+        assert.notMatch(text, /\p{Cc}/u)
+      }
     }
-  })
+  )
 
   it("D2: folds what has ended first, and counts it", () => {
     const events = [...Array(20).keys()].flatMap((n): ReadonlyArray<ViewEvent> => [
@@ -74,26 +86,31 @@ describe("LiveTree", () => {
     ])
     const state = after(...events, { _tag: "NodeFailed", path: "audit/measure/bad", at: 3, detail: "x" })
     const lines = render(state, { ...plain, height: 8 })
-    assert.deepStrictEqual(lines.map((line) => line.replace(/ {2}\d.*$/, "")), [
-      "⠋ audit",
-      "└─ ⠋ measure",
-      "   ├─ ⠋ g17",
-      "   ├─ ⠋ g18",
-      "   ├─ ⠋ g19",
-      "   ├─ ✗ bad  x",
-      "   └─ ✓ 17 done"
-    ])
+    assert.deepStrictEqual(
+      lines.map((line) => line.replace(/ {2}\d.*$/, "")),
+      ["⠋ audit", "└─ ⠋ measure", "   ├─ ⠋ g17", "   ├─ ⠋ g18", "   ├─ ⠋ g19", "   ├─ ✗ bad  x", "   └─ ✓ 17 done"]
+    )
     assert.strictEqual(render(state, { ...plain, height: 3 }).at(-1), "… 5 more lines")
   })
 
   it("measures and cuts wide text", () => {
     assert.deepStrictEqual(["abc", "源代", "🚀", "e\u0301", ""].map(columns), [3, 4, 2, 1, 0])
-    assert.deepStrictEqual([truncate("abcdef", 4), truncate("源代码", 4), truncate("abc", 3), truncate("abc", 0)], ["abc…", "源…", "abc", ""])
+    assert.deepStrictEqual(
+      [truncate("abcdef", 4), truncate("源代码", 4), truncate("abc", 3), truncate("abc", 0)],
+      ["abc…", "源…", "abc", ""]
+    )
   })
 
   it("writes durations shortly", () => {
     assert.deepStrictEqual([-1, 340, 9940, 9960, 59_000, 65_000, 3_599_600, 7_800_000].map(duration), [
-      "0.0s", "0.3s", "9.9s", "10s", "59s", "1m 05s", "1h 00m", "2h 10m"
+      "0.0s",
+      "0.3s",
+      "9.9s",
+      "10s",
+      "59s",
+      "1m 05s",
+      "1h 00m",
+      "2h 10m"
     ])
   })
 

@@ -20,31 +20,35 @@ const screen = (mode: "Live" | "Plain") => {
   return { writes, service }
 }
 
-/** What a terminal shows after these writes: as much of one as the view uses. */
+const sequence = /\u001b\[\?25[lh]|\u001b\[\d*[AJK]|\u001b\[[\d;]*m|[\r\n]|[^\u001b\r\n]+/g // oxlint-disable-line no-control-regex
+
+/** What a terminal shows after these writes: as much of one as the view uses. It is never asked to go above its top. */
 const terminal = (writes: ReadonlyArray<string>) => {
-  const rows: Array<string> = [""]
-  let row = 0
-  let cursor: "Shown" | "Hidden" = "Shown"
-  // oxlint-disable-next-line no-control-regex
-  for (const [token] of writes.join("").matchAll(/\u001b\[\??\d*[A-Za-z]|\u001b\[[\d;]*m|[\r\n]|[^\u001b\r\n]+/g)) {
-    const up = /^\u001b\[(\d+)A$/.exec(token) // oxlint-disable-line no-control-regex
-    if (up !== null) row -= Number(up[1])
-    else if (token === "\u001b[?25l") cursor = "Hidden"
-    else if (token === "\u001b[?25h") cursor = "Shown"
-    else if (token === "\r") rows[row] = `\0${rows[row] ?? ""}`
-    else if (token === "\n") {
-      row++
-      rows[row] = `\0${rows[row] ?? ""}`
-    } else if (token === "\u001b[J") rows.length = row
-    else if (token === "\u001b[K") rows[row] = (rows[row] ?? "").replace(/\0.*/s, "")
-    else if (!token.startsWith("\u001b")) {
-      const current = rows[row] ?? ""
-      const at = Math.max(0, current.indexOf("\0"))
-      rows[row] = `${current.slice(0, at)}${token}\0${current.slice(at + 1 + token.length)}`
-    }
-    assert.isAtLeast(row, 0)
+  const rows: Array<string> = []
+  const at = { row: 0, column: 0 }
+  let cursor = "Shown"
+  const print = (text: string) => {
+    const row = rows[at.row] ?? ""
+    rows[at.row] = row.slice(0, at.column) + text + row.slice(at.column + text.length)
+    at.column += text.length
   }
-  return { rows: rows.map((text) => text.replaceAll("\0", "")).filter((text) => text !== ""), cursor }
+  const moves: Record<string, (amount: number) => void> = {
+    "\r": () => void (at.column = 0),
+    "\n": () => Object.assign(at, { row: at.row + 1, column: 0 }),
+    A: (amount) => assert.isAtLeast((at.row -= amount), 0),
+    J: () => void (rows.length = Math.min(rows.length, at.row)),
+    K: () => void (rows[at.row] = (rows[at.row] ?? "").slice(0, at.column)),
+    l: () => void (cursor = "Hidden"),
+    h: () => void (cursor = "Shown"),
+    m: () => {}
+  }
+  for (const [token] of writes.join("").matchAll(sequence)) {
+    const control = token.startsWith("\u001b") ? token.at(-1) : token
+    const move = moves[control ?? ""]
+    if (move === undefined || (control === token && token.length > 1)) print(token)
+    else move(Number(/\d+/.exec(token)?.[0] ?? 1))
+  }
+  return { rows, cursor }
 }
 
 const steps: ReadonlyArray<ViewEvent> = [
@@ -59,7 +63,7 @@ const steps: ReadonlyArray<ViewEvent> = [
 
 describe("LiveView", () => {
   it.effect("W3: without a terminal, one plain line a change and a summary", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { service, writes } = screen("Plain")
       const state = yield* show(Stream.fromIterable(steps)).pipe(Effect.provideService(Screen, service))
       assert.deepStrictEqual(writes, [
@@ -70,10 +74,11 @@ describe("LiveView", () => {
         "○ 1 done, 1 retried, 1 unfinished in 0.0s\n"
       ])
       assert.strictEqual(state.notes.length, 1)
-    }))
+    })
+  )
 
   it.effect("W2: redraws in place on each tick, and only if something changed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { service, writes } = screen("Live")
       const queue = yield* Queue.unbounded<ViewEvent, Cause.Done>()
       const fiber = yield* show(Stream.fromQueue(queue)).pipe(Effect.provideService(Screen, service), Effect.forkChild)
@@ -98,10 +103,11 @@ describe("LiveView", () => {
       assert.strictEqual(last.cursor, "Shown")
       assert.strictEqual(last.rows.length, 4)
       assert.strictEqual(last.rows.at(-1), "○ 1 done, 1 unfinished")
-    }))
+    })
+  )
 
   it.effect("W1: interruption draws the last frame and shows the cursor", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { service, writes } = screen("Live")
       const read = yield* Deferred.make<void>()
       const events = Stream.concat(
@@ -114,10 +120,11 @@ describe("LiveView", () => {
       const { cursor, rows } = terminal(writes)
       assert.strictEqual(cursor, "Shown")
       assert.include(rows.join("\n"), "✓ collect  0.3s  attempt 2  75 files")
-    }))
+    })
+  )
 
   it.effect("W1: a failure of the events is the failure of the view, after the last frame", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { service, writes } = screen("Live")
       const exit = yield* show(Stream.concat(Stream.fromIterable(steps), Stream.fail("lost"))).pipe(
         Effect.provideService(Screen, service),
@@ -125,5 +132,6 @@ describe("LiveView", () => {
       )
       assert.isTrue(Exit.isFailure(exit) && Cause.squash(exit.cause) === "lost")
       assert.strictEqual(terminal(writes).cursor, "Shown")
-    }))
+    })
+  )
 })

@@ -6,28 +6,35 @@ import { folder } from "./fixture.ts"
 
 const integrity = "sha512-x"
 const check = (manifest: object, packages?: Record<string, object>, version = 3) =>
-  Effect.gen(function*() {
-    const lock = packages === undefined ? {} : {
-      "package-lock.json": JSON.stringify({ lockfileVersion: version, packages })
-    }
+  Effect.gen(function* () {
+    const lock =
+      packages === undefined
+        ? {}
+        : {
+            "package-lock.json": JSON.stringify({ lockfileVersion: version, packages })
+          }
     const root = yield* folder({ "package.json": JSON.stringify(manifest), ...lock })
     return yield* lockfile({ root })
   })
 
-const told = (result: { readonly findings: ReadonlyArray<{ readonly severity: string; readonly rule: string; readonly message: string }> }) =>
-  result.findings.map((each) => `${each.severity} ${each.rule}: ${each.message}`)
+const told = (result: {
+  readonly findings: ReadonlyArray<{ readonly severity: string; readonly rule: string; readonly message: string }>
+}) => result.findings.map((each) => `${each.severity} ${each.rule}: ${each.message}`)
 
 describe("Lockfile", () => {
   it.layer(layerNode)((it) => {
     it.effect("a lock that fits has no findings", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const dependencies = { a: "^1.0.0" }
-        const result = yield* check({ dependencies }, {
-          "": { dependencies },
-          "node_modules/a": { version: "1.2.0", integrity, dependencies: { b: "~2.0.0" } },
-          "node_modules/b": { version: "3.0.0", integrity },
-          "node_modules/a/node_modules/b": { version: "2.0.5", integrity, devDependencies: { none: "1" } }
-        })
+        const result = yield* check(
+          { dependencies },
+          {
+            "": { dependencies },
+            "node_modules/a": { version: "1.2.0", integrity, dependencies: { b: "~2.0.0" } },
+            "node_modules/b": { version: "3.0.0", integrity },
+            "node_modules/a/node_modules/b": { version: "2.0.5", integrity, devDependencies: { none: "1" } }
+          }
+        )
         assert.deepStrictEqual(result, {
           _tag: "Checked",
           lockfileVersion: 3,
@@ -36,23 +43,34 @@ describe("Lockfile", () => {
           undecided: 0,
           withoutIntegrity: 0,
           duplicates: [{ name: "b", versions: ["2.0.5", "3.0.0"] }],
-          findings: [{
-            area: "lockfile",
-            severity: "info",
-            rule: "duplicate-package",
-            message: "b is installed in 2 versions: 2.0.5, 3.0.0",
-            file: "package-lock.json"
-          }]
+          findings: [
+            {
+              area: "lockfile",
+              severity: "info",
+              rule: "duplicate-package",
+              message: "b is installed in 2 versions: 2.0.5, 3.0.0",
+              file: "package-lock.json"
+            }
+          ]
         })
-      }))
+      })
+    )
 
     it.effect("finds what is stale, missing, wrong and without integrity", () =>
-      Effect.gen(function*() {
-        const result = yield* check({ dependencies: { a: "^2.0.0", b: "1.x" }, devDependencies: { c: "*" } }, {
-          "": { dependencies: { a: "^1.0.0", b: "1.x" } },
-          "node_modules/a": { version: "1.0.0", optionalDependencies: { o: "1" }, peerDependencies: { p: "1", q: "1" }, peerDependenciesMeta: { q: { optional: true } } },
-          "node_modules/b": { version: "1.9.0", integrity, peerDependencies: { a: ">=2" } }
-        })
+      Effect.gen(function* () {
+        const result = yield* check(
+          { dependencies: { a: "^2.0.0", b: "1.x" }, devDependencies: { c: "*" } },
+          {
+            "": { dependencies: { a: "^1.0.0", b: "1.x" } },
+            "node_modules/a": {
+              version: "1.0.0",
+              optionalDependencies: { o: "1" },
+              peerDependencies: { p: "1", q: "1" },
+              peerDependenciesMeta: { q: { optional: true } }
+            },
+            "node_modules/b": { version: "1.9.0", integrity, peerDependencies: { a: ">=2" } }
+          }
+        )
         assert.deepStrictEqual(told(result), [
           "error stale-lockfile: a is ^2.0.0 in package.json but ^1.0.0 in the lock file (dependencies)",
           "error stale-lockfile: c is * in package.json but absent in the lock file (devDependencies)",
@@ -63,38 +81,47 @@ describe("Lockfile", () => {
           "warning no-integrity: node_modules/a has no integrity hash"
         ])
         assert.deepInclude(result, { checked: 5, undecided: 1 })
-      }))
+      })
+    )
 
     it.effect("L1: tags, repositories and overrides are not judged", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const dependencies = { a: "latest", b: "github:x/b", c: "^1.0.0", d: "npm:real@^1.0.0" }
-        const result = yield* check({ dependencies, overrides: { c: "2.0.0" } }, {
-          "": { dependencies },
-          "node_modules/a": { version: "1.0.0", integrity },
-          "node_modules/b": { version: "1.0.0", resolved: "git+ssh://x/b" },
-          "node_modules/c": { version: "2.0.0", integrity },
-          "node_modules/d": { name: "real", version: "1.5.0", integrity }
-        })
+        const result = yield* check(
+          { dependencies, overrides: { c: "2.0.0" } },
+          {
+            "": { dependencies },
+            "node_modules/a": { version: "1.0.0", integrity },
+            "node_modules/b": { version: "1.0.0", resolved: "git+ssh://x/b" },
+            "node_modules/c": { version: "2.0.0", integrity },
+            "node_modules/d": { name: "real", version: "1.5.0", integrity }
+          }
+        )
         assert.deepStrictEqual(told(result), [])
         assert.deepInclude(result, { checked: 1, undecided: 3 })
-      }))
+      })
+    )
 
     it.effect("workspaces: their own and development dependencies are looked up from their folder", () =>
-      Effect.gen(function*() {
-        const result = yield* check({}, {
-          "": {},
-          "packages/w": { version: "1.0.0", devDependencies: { a: "^1.0.0", none: "1" } },
-          "node_modules/w": { resolved: "packages/w", link: true },
-          "node_modules/a": { version: "1.0.0", integrity, dependencies: { w: "^2.0.0" } }
-        })
+      Effect.gen(function* () {
+        const result = yield* check(
+          {},
+          {
+            "": {},
+            "packages/w": { version: "1.0.0", devDependencies: { a: "^1.0.0", none: "1" } },
+            "node_modules/w": { resolved: "packages/w", link: true },
+            "node_modules/a": { version: "1.0.0", integrity, dependencies: { w: "^2.0.0" } }
+          }
+        )
         assert.deepStrictEqual(told(result), [
           "error missing-package: packages/w needs none@1, which is not locked",
           "error version-mismatch: a needs w@^2.0.0, but 1.0.0 is locked"
         ])
-      }))
+      })
+    )
 
     it.effect("L2: no lock file, a foreign one, an old one, a broken one", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const reasons = (files: Record<string, string>) =>
           Effect.flatMap(folder(files), (root) => Effect.map(lockfile({ root }), told))
         assert.deepStrictEqual(yield* reasons({}), [])
@@ -104,7 +131,7 @@ describe("Lockfile", () => {
         assert.deepStrictEqual(yield* reasons({ "package.json": "{}", "yarn.lock": "" }), [
           "info foreign-lockfile: yarn.lock is not checked: only package-lock.json is understood"
         ])
-        assert.deepStrictEqual(yield* reasons({ "package.json": "{}", "package-lock.json": "{\"lockfileVersion\":1}" }), [
+        assert.deepStrictEqual(yield* reasons({ "package.json": "{}", "package-lock.json": '{"lockfileVersion":1}' }), [
           "warning old-lockfile: lock file version 1 is not checked: only 2 and 3 are understood"
         ])
         assert.deepStrictEqual(yield* reasons({ "package.json": "{}", "package-lock.json": "{" }), [
@@ -113,7 +140,8 @@ describe("Lockfile", () => {
         assert.deepStrictEqual(yield* reasons({ "package.json": "[]", "package-lock.json": "{}" }), [
           "error broken-manifest: package.json is not what npm writes: it cannot be decoded"
         ])
-      }))
+      })
+    )
   })
 
   const ranges: ReadonlyArray<readonly [version: string, range: string, fits: boolean | undefined]> = [

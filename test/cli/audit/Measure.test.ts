@@ -8,15 +8,17 @@ import { layerNode } from "../../../src/cli/audit/Workspace.ts"
 import { folder, groupOf, rules } from "./fixture.ts"
 
 const spans = (text: string, file = "a.ts") =>
-  functionsOf(scan(text, languageOf(file).syntax!), file.endsWith(".py") ? "Python" : "Braces")
-    .map((span) => `${span.name}:${span.line}+${span.lines}`)
+  functionsOf(scan(text, languageOf(file).syntax!), file.endsWith(".py") ? "Python" : "Braces").map(
+    (span) => `${span.name}:${span.line}+${span.lines}`
+  )
 
 describe("Measure", () => {
   it.layer(layerNode)((it) => {
     it.effect("counts code, comments and blank lines", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const root = yield* folder({
-          "a.ts": "// TODO: one\n\nconst a = `x\n\n  // text\n` // FIXME(me) two\n/* a\n   b */\nfoo() // no todo in here\n",
+          "a.ts":
+            "// TODO: one\n\nconst a = `x\n\n  // text\n` // FIXME(me) two\n/* a\n   b */\nfoo() // no todo in here\n",
           "b.md": "# A\n\ntext\n",
           "empty.ts": ""
         })
@@ -26,30 +28,42 @@ describe("Measure", () => {
         assert.deepInclude(b, { lines: 3, code: 0, comment: 0, blank: 1 })
         assert.deepInclude(empty, { lines: 0, code: 0, comment: 0, blank: 0 })
         assert.deepStrictEqual(rules(result.findings), ["unreadable-file", "todo", "todo"])
-        assert.deepStrictEqual(result.findings.map((each) => each.line), [undefined, 1, 6])
-        assert.deepStrictEqual(result.totals.map((each) => [each.language, each.files, each.code]), [
-          ["TypeScript", 2, 4],
-          ["Markdown", 1, 0]
-        ])
-      }))
+        assert.deepStrictEqual(
+          result.findings.map((each) => each.line),
+          [undefined, 1, 6]
+        )
+        assert.deepStrictEqual(
+          result.totals.map((each) => [each.language, each.files, each.code]),
+          [
+            ["TypeScript", 2, 4],
+            ["Markdown", 1, 0]
+          ]
+        )
+      })
+    )
 
     it.effect("reports long files and long functions, but not in tests", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const long = `export const long = () => {\n${"  x()\n".repeat(301)}}\n`
         const root = yield* folder({ "src/a.ts": long, "test/a.test.ts": long })
         const result = yield* measure(groupOf(root, ["src/a.ts", "test/a.test.ts"]))
-        assert.deepStrictEqual(result.findings.map((each) => [each.rule, each.file]), [
-          ["long-file", "src/a.ts"],
-          ["long-function", "src/a.ts"]
-        ])
+        assert.deepStrictEqual(
+          result.findings.map((each) => [each.rule, each.file]),
+          [
+            ["long-file", "src/a.ts"],
+            ["long-function", "src/a.ts"]
+          ]
+        )
         assert.deepStrictEqual(result.longest, [{ name: "long", file: "src/a.ts", line: 1, lines: 303 }])
-      }))
+      })
+    )
 
     it.effect("leaves out binary content under a text name", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const root = yield* folder({ "a.ts": "x\0y" })
         assert.deepStrictEqual((yield* measure(groupOf(root, ["a.ts"]))).files, [])
-      }))
+      })
+    )
   })
 })
 
@@ -64,7 +78,11 @@ describe("Functions", () => {
     ["method", "class A {\n  private b = 1\n  c(x: number): void {\n  }\n}", ["c:3+2"]],
     ["field", "class A {\n  readonly c: T = make(() => {\n  })\n}", ["c:2+2"]],
     ["object methods", "make({\n  a: (x) => {\n  },\n  b() {\n  }\n})", ["a:2+2", "b:4+2"]],
-    ["control flow is no function", "if (a) {\n} else if (b) {\n}\nfor (const x of y) {\n}\nwhile (z) {\n}\ntry {\n} catch (e) {\n}", []],
+    [
+      "control flow is no function",
+      "if (a) {\n} else if (b) {\n}\nfor (const x of y) {\n}\nwhile (z) {\n}\ntry {\n} catch (e) {\n}",
+      []
+    ],
     ["class is no function", "class A extends B<{ a: 1 }>(x) {\n}", []],
     ["types are no functions", "interface A {\n  b(c: D): E\n}\ntype F = {\n  g: (h: I) => J\n}", []],
     ["nested", "const a = () => {\n  const b = () => {\n  }\n}", ["b:2+2", "a:1+4"]],

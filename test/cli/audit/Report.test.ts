@@ -26,10 +26,11 @@ const nothing: AuditResults = {
 }
 
 /** The whole audit, without the orchestration. */
-const audit = Effect.fnUntraced(function*(root: string) {
+const audit = Effect.fnUntraced(function* (root: string) {
   const tree = yield* collect({ root })
-  const each = <A, E, R>(analysis: (input: { root: string; group: (typeof tree.groups)[number] }) => Effect.Effect<A, E, R>) =>
-    Effect.forEach(tree.groups, (group) => analysis({ root, group }))
+  const each = <A, E, R>(
+    analysis: (input: { root: string; group: (typeof tree.groups)[number] }) => Effect.Effect<A, E, R>
+  ) => Effect.forEach(tree.groups, (group) => analysis({ root, group }))
   const scanned = yield* each(imports)
   const results: AuditResults = {
     name: "sample",
@@ -47,23 +48,23 @@ const audit = Effect.fnUntraced(function*(root: string) {
   return results
 })
 
-const sample = Effect.gen(function*() {
+const sample = Effect.gen(function* () {
   const root = yield* folder({
     "README.md": "# Sample\n[gone](none.md) [ok](src/a.ts)\n",
     "package.json": "{}",
-    "src/a.ts": "import { b } from \"./b.ts\"\nexport const a = () => {\n  return b\n}\n",
-    "src/b.ts": "import { a } from \"./a.ts\"\n// TODO: untie\nexport const b = a\n"
+    "src/a.ts": 'import { b } from "./b.ts"\nexport const a = () => {\n  return b\n}\n',
+    "src/b.ts": 'import { a } from "./a.ts"\n// TODO: untie\nexport const b = a\n'
   })
   git(root, "init")
-  commit(root, "a@x.y", "2024-01-01T00:00:00Z", "first")
-  write(root, { "src/a.ts": "import { b } from \"./b.ts\"\nexport const a = () => {\n  return [b]\n}\n" })
-  commit(root, "a@x.y", "2024-01-03T00:00:00Z", "![x](http://evil/p.png) <b> | `c`")
+  commit(root, { author: "a@x.y", date: "2024-01-01T00:00:00Z", subject: "first" })
+  write(root, { "src/a.ts": 'import { b } from "./b.ts"\nexport const a = () => {\n  return [b]\n}\n' })
+  commit(root, { author: "a@x.y", date: "2024-01-03T00:00:00Z", subject: "![x](http://evil/p.png) <b> | `c`" })
   return yield* audit(root)
 })
 
 describe("Report", () => {
   it.effect("tells the whole story of a repository, the same way each time", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const results = yield* sample
       const input = { results, picture: "graph TD\n  a --> b", linkBase: "../", footer: "run 1" }
       const text = report(input)
@@ -79,25 +80,29 @@ describe("Report", () => {
         "| [`src/a.ts`](../src/a.ts) | 2 | 4 |",
         "2 commits by 1 author over 2 days, from 2024-01-01 to 2024-01-03.",
         "<sub>run 1</sub>"
-      ]) assert.include(text, expected)
+      ])
+        assert.include(text, expected)
       assert.isTrue(text.endsWith("\n") && !/\n{3}/.test(text))
       assert.notMatch(text, /undefined|NaN|\[object/)
-    }).pipe(Effect.provide(layerNode)))
+    }).pipe(Effect.provide(layerNode))
+  )
 
   it.effect("a commit subject cannot add a picture or a tag", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const text = report({ results: yield* sample, picture: "" })
       assert.deepStrictEqual(Markdown.parse(text.replaceAll(/\\[[\]<>`]/g, "")).links, [])
       assert.include(text, "!\\[x\\](http://evil/p.png) \\<b\\> | \\`c\\`")
-    }).pipe(Effect.provide(layerNode)))
+    }).pipe(Effect.provide(layerNode))
+  )
 
   it.effect("its results survive JSON, so a resumed run writes the same report", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const results = yield* sample
       const json = JSON.parse(JSON.stringify(yield* Schema.encodeEffect(AuditResults)(results)))
       const restored = yield* Schema.decodeUnknownEffect(AuditResults)(json)
       assert.strictEqual(report({ results: restored, picture: "" }), report({ results, picture: "" }))
-    }).pipe(Effect.provide(layerNode)))
+    }).pipe(Effect.provide(layerNode))
+  )
 
   it("an empty folder has nothing to judge", () => {
     const text = report({ results: nothing, picture: "" })
@@ -107,8 +112,14 @@ describe("Report", () => {
   })
 
   it("many findings are counted, not printed, and the worst come first", () => {
-    const finding = (severity: Finding["severity"], line: number): Finding =>
-      ({ area: "size", severity, rule: "r", message: "m", file: "a.ts", line })
+    const finding = (severity: Finding["severity"], line: number): Finding => ({
+      area: "size",
+      severity,
+      rule: "r",
+      message: "m",
+      file: "a.ts",
+      line
+    })
     const findings = [...Array(45).keys()].map((line) => finding("info", line + 1))
     const text = report({
       results: { ...nothing, tree: { ...nothing.tree, findings: [...findings, finding("error", 1)] } },
@@ -120,13 +131,19 @@ describe("Report", () => {
 
   it("a picture cannot leave its fence, nor a file name its code", () => {
     const finding: Finding = { area: "size", severity: "info", rule: "r", message: "a\nb", file: "x`|y\n.ts" }
-    const text = report({ results: { ...nothing, tree: { ...nothing.tree, findings: [finding] } }, picture: "a\n```\nb" })
+    const text = report({
+      results: { ...nothing, tree: { ...nothing.tree, findings: [finding] } },
+      picture: "a\n```\nb"
+    })
     assert.include(text, "````mermaid\na\n```\nb\n````")
     assert.include(text, "- `` x`|y .ts `` — a b")
   })
 
   it("grades and counts", () => {
     assert.strictEqual([100, 90, 89, 75, 60, 40, 39, 0].map(grade).join(""), "AABBCDEE")
-    assert.deepStrictEqual([count(1, "file"), count(0, "file"), count(1234567, "file")], ["1 file", "0 files", "1 234 567 files"])
+    assert.deepStrictEqual(
+      [count(1, "file"), count(0, "file"), count(1234567, "file")],
+      ["1 file", "0 files", "1 234 567 files"]
+    )
   })
 })

@@ -9,7 +9,7 @@ import { folder, git } from "./fixture.ts"
 describe("Workspace", () => {
   it.layer(layerNode)((it) => {
     it.effect("inspects without following links; nothing there is an answer", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const workspace = yield* Workspace
         const root = yield* folder({ "a.txt": "abc" })
         fs.symlinkSync("/nowhere", `${root}/link`)
@@ -19,10 +19,11 @@ describe("Workspace", () => {
         assert.strictEqual((yield* inspect("/link")).kind, "Link")
         assert.strictEqual((yield* inspect("/none")).kind, "Missing")
         assert.strictEqual((yield* inspect("/a.txt/none")).kind, "Missing")
-      }))
+      })
+    )
 
     it.effect("lists by name, writes into new folders, moves and removes", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const workspace = yield* Workspace
         const root = yield* folder({ b: "", "a/x": "" })
         yield* workspace.writeText(`${root}/c/d/new`, "text")
@@ -30,21 +31,26 @@ describe("Workspace", () => {
         assert.strictEqual(yield* workspace.readText(`${root}/c/d/moved`), "text")
         yield* workspace.remove(`${root}/b`)
         yield* workspace.remove(`${root}/b`)
-        assert.deepStrictEqual(yield* workspace.list(root), [{ name: "a", kind: "Folder" }, { name: "c", kind: "Folder" }])
-      }))
+        assert.deepStrictEqual(yield* workspace.list(root), [
+          { name: "a", kind: "Folder" },
+          { name: "c", kind: "Folder" }
+        ])
+      })
+    )
 
     it.effect("an operation that fails says which, where and why", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const workspace = yield* Workspace
         const root = yield* folder({})
         const error = yield* Effect.flip(workspace.readText(`${root}/none`))
         assert.strictEqual(error.message, `Cannot read ${root}/none (ENOENT)`)
         const failed = yield* Effect.flip(workspace.git(root, ["no-such-command"]))
         assert.match(failed.message, /^git no-such-command failed with exit code 1: /)
-      }))
+      })
+    )
 
     it.effect("interruption kills git", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const workspace = yield* Workspace
         const root = yield* folder({})
         const fiber = yield* Effect.forkChild(workspace.git(root, ["-c", "alias.wait=!sleep 600", "wait"]), {
@@ -52,17 +58,19 @@ describe("Workspace", () => {
         })
         yield* Fiber.interrupt(fiber)
         assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(fiber)))
-      }))
+      })
+    )
 
     it.effect("a repository under audit cannot run programs of its own", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const workspace = yield* Workspace
-        const root = yield* folder({ "a.ts": "", "evil.sh": "#!/bin/sh\ntouch \"$(dirname \"$0\")/ran\"\n" })
+        const root = yield* folder({ "a.ts": "", "evil.sh": '#!/bin/sh\ntouch "$(dirname "$0")/ran"\n' })
         fs.chmodSync(`${root}/evil.sh`, 0o755)
         git(root, "init")
         git(root, "config", "core.fsmonitor", `${root}/evil.sh`)
         yield* workspace.git(root, ["ls-files", "--cached", "--others"])
         assert.isFalse(fs.existsSync(`${root}/ran`))
-      }))
+      })
+    )
   })
 })

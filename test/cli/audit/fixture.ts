@@ -31,15 +31,25 @@ export const write = (root: string, files: Files): void => {
 
 /** Runs git with an identity of its own, whatever the machine's settings. */
 export const git = (root: string, ...args: ReadonlyArray<string>): string =>
-  execFileSync("git", ["-c", "user.name=Test", "-c", "commit.gpgSign=false", "-c", "init.defaultBranch=main", ...args], {
-    cwd: root,
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "ignore"]
-  })
+  execFileSync(
+    "git",
+    ["-c", "user.name=Test", "-c", "commit.gpgSign=false", "-c", "init.defaultBranch=main", ...args],
+    {
+      cwd: root,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"]
+    }
+  )
 
-export const commit = (root: string, author: string, date: string, subject: string): void => {
+interface Commit {
+  readonly author: string
+  readonly date: string
+  readonly subject: string
+}
+
+export const commit = (root: string, { author, date, subject }: Commit): void => {
   git(root, "add", "-A")
-  git(root, "-c", `user.email=${author}`, "-c", `author.email=${author}`, "commit", "-m", subject, `--date=${date}`)
+  git(root, "-c", `user.email=${author}`, "commit", "-m", subject, `--date=${date}`)
 }
 
 export const entry = (file: string, bytes = 1): FileEntry => ({

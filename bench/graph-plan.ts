@@ -9,8 +9,10 @@ import * as GraphPlan from "../src/patterns/GraphPlan.ts"
 const sizes = [1_000, 10_000, 100_000]
 
 /** Numbers from 0 to 1, the same in every run. */
-const random = (seed: number) => () =>
-  ((seed = (Math.imul(seed ^ (seed >>> 15), 2246822519) + 0x9e3779b9) | 0), (seed >>> 0) / 4294967296)
+const random = (seed: number) => () => (
+  (seed = (Math.imul(seed ^ (seed >>> 15), 2246822519) + 0x9e3779b9) | 0),
+  (seed >>> 0) / 4294967296
+)
 
 /** Some three edges a node, from nodes not far before it, in a random numbering. */
 const makeEdges = (size: number): ReadonlyArray<readonly [from: number, to: number]> => {

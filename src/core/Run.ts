@@ -149,3 +149,13 @@ export const witnessed = (fiber: Fiber.Fiber<unknown, unknown>, name: string): v
   const witness = fiber.getRef(Witness)
   if (witness !== undefined) witness.name ??= name
 }
+
+/** Provides services that were captured elsewhere in the program, and keeps the present place in the run. */
+export const provideCaptured = <A, E, R>(self: Effect.Effect<A, E, R>, captured: Context.Context<R>): Effect.Effect<A, E> =>
+  Effect.updateContext(self, (here: Context.Context<never>) =>
+    captured.pipe(
+      Context.add(CurrentRun, Context.get(here, CurrentRun)),
+      Context.add(InterruptibleBody, Context.get(here, InterruptibleBody)),
+      Context.add(Witness, Context.get(here, Witness))
+    )
+  )

@@ -41,7 +41,7 @@ export interface RunHistory {
 }
 
 /** Answers that replay gives again; a note is one, so that it is not recorded twice. */
-const isEntry = (type: string): boolean => !informational.has(type)
+export const isEntry = (type: string): boolean => !informational.has(type)
 
 const informational: ReadonlySet<string> = new Set<OrchestrationEvent.Tag>([
   "RunStarted",

@@ -9,12 +9,12 @@ export type Dependencies = { readonly [node: string]: unknown }
 export type Work =
   | { readonly _tag: "One"; readonly input: (dependencies: Dependencies, input: unknown) => unknown }
   | {
-    readonly _tag: "Each"
-    readonly over: (dependencies: Dependencies, input: unknown) => ReadonlyArray<unknown>
-    readonly input: (item: unknown, dependencies: Dependencies, input: unknown) => unknown
-    readonly key: (item: unknown, index: number) => string
-    readonly concurrency: number
-  }
+      readonly _tag: "Each"
+      readonly over: (dependencies: Dependencies, input: unknown) => ReadonlyArray<unknown>
+      readonly input: (item: unknown, dependencies: Dependencies, input: unknown) => unknown
+      readonly key: (item: unknown, index: number) => string
+      readonly concurrency: number
+    }
 
 export interface GraphNode {
   readonly id: string

@@ -124,23 +124,24 @@ class GraphRun {
 
   private dependenciesOf(number: number): Dependencies {
     const { after } = this.graph.schedule[number]!
-    return Object.fromEntries(after.map((dependency) => [
-      this.graph.nodes[dependency]!.id,
-      this.schedule.isCompleted(dependency) ? this.outputs[dependency] : undefined
-    ]))
+    return Object.fromEntries(
+      after.map((dependency) => [
+        this.graph.nodes[dependency]!.id,
+        this.schedule.isCompleted(dependency) ? this.outputs[dependency] : undefined
+      ])
+    )
   }
 
   private start(number: number, unit: number): true {
     const { agent, work } = this.graph.nodes[number]!
     const seen = this.seen[number]!
-    const call = work._tag === "One"
-      ? Effect.suspend(() => agent.run(work.input(seen, this.input)))
-      : Effect.suspend(() => {
-        const item = this.items[number]![unit]
-        return Run.scoped(work.key(item, unit))(
-          Effect.suspend(() => agent.run(work.input(item, seen, this.input)))
-        )
-      })
+    const call =
+      work._tag === "One"
+        ? Effect.suspend(() => agent.run(work.input(seen, this.input)))
+        : Effect.suspend(() => {
+            const item = this.items[number]![unit]
+            return Run.scoped(work.key(item, unit))(Effect.suspend(() => agent.run(work.input(item, seen, this.input))))
+          })
     this.fork(number, call, (exit) => this.unitEnded(number, unit, exit))
     return true
   }
@@ -204,9 +205,9 @@ class GraphRun {
 
   /** The node's own scope in a run, opened once however many units it has. */
   private contextOf(number: number): AnyContext {
-    return this.contexts[number] ??= Effect.runSyncWith(this.context)(
+    return (this.contexts[number] ??= Effect.runSyncWith(this.context)(
       Run.scoped(this.graph.nodes[number]!.id)(Effect.context<any>())
-    )
+    ))
   }
 
   private stop(): void {
@@ -239,4 +240,5 @@ export const run = (graph: Compiled, input: unknown): Effect.Effect<Outputs, any
       const performance = new GraphRun(graph, input, { context, end: resume })
       performance.advance()
       return performance.interrupt
-    }))
+    })
+  )

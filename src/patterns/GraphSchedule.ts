@@ -156,8 +156,10 @@ export class GraphSchedule {
   }
 
   private isUnneeded(node: number): boolean {
-    return this.isUndecided(node) &&
+    return (
+      this.isUndecided(node) &&
       this.dependents[node]!.every((dependent) => this.states[dependent]!.status !== "Pending")
+    )
   }
 
   isUndecided(node: number): boolean {
@@ -183,7 +185,8 @@ export class GraphSchedule {
       // The last pushed is taken first, so dependents are pushed from the last to the first.
       for (const dependent of this.dependents[dependency]!.toReversed()) {
         const verdict = this.hear(dependent, dependency)
-        if (verdict === "Skipped") this.skips.push({ node: dependent, reason: { _tag: "DependencySkipped", dependency } })
+        if (verdict === "Skipped")
+          this.skips.push({ node: dependent, reason: { _tag: "DependencySkipped", dependency } })
         if (verdict !== undefined) changed.push(this.settle(dependent, verdict))
       }
     }

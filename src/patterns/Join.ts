@@ -22,7 +22,10 @@ export interface Settled {
 }
 
 /** As many dependencies have completed. */
-export interface First<out Count extends number = number, out Losers extends "finish" | "interrupt" = "finish" | "interrupt"> {
+export interface First<
+  out Count extends number = number,
+  out Losers extends "finish" | "interrupt" = "finish" | "interrupt"
+> {
   readonly _tag: "First"
   readonly count: Count
   /** What becomes of the dependencies that were not waited for. */

@@ -69,7 +69,7 @@ export const undo = <A, E2, R2>(
 <E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | R2 | Transaction> =>
   completing(self, (value, called, context: Context.Context<R2>) => ({
     name: options?.name ?? called,
-    compensate: Effect.provideContext(Effect.suspend(() => compensation(value)), context),
+    compensate: Run.provideCaptured(Effect.suspend(() => compensation(value)), context),
     retry: options?.retry
   }))
 

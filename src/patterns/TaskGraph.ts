@@ -33,9 +33,12 @@ import * as Join from "./Join.ts"
  * `Outputs` are the outputs of its nodes by name. `Skippable` are the names of those that may be skipped: their outputs
  * may be `undefined` for those who accept that, and in the output of the graph.
  */
-export interface TaskGraph<Input, Outputs, E = never, R = never, Skippable = never>
-  extends Agent.Agent<Input, Output<Outputs, Skippable>, E, R>
-{
+export interface TaskGraph<Input, Outputs, E = never, R = never, Skippable = never> extends Agent.Agent<
+  Input,
+  Output<Outputs, Skippable>,
+  E,
+  R
+> {
   /** Of the graph's own input, for an orchestration that runs it. */
   readonly input: Task.DataSchema
   readonly nodes: ReadonlyArray<GraphNode>
@@ -98,10 +101,7 @@ export interface TaskGraph<Input, Outputs, E = never, R = never, Skippable = nev
     options: NodeOptions<After, J> & {
       /** Skips the node unless it holds. */
       readonly when?: (dependencies: Seen<Outputs, Skippable, After[number], J>, input: Input) => Condition
-      readonly over: (
-        dependencies: Seen<Outputs, Skippable, After[number], J>,
-        input: Input
-      ) => ReadonlyArray<Item>
+      readonly over: (dependencies: Seen<Outputs, Skippable, After[number], J>, input: Input) => ReadonlyArray<Item>
       readonly input: (
         item: Item,
         dependencies: Seen<Outputs, Skippable, After[number], J>,
@@ -144,23 +144,33 @@ export type Output<Outputs, Skippable> = {
 
 /** What a node sees of its dependencies, by its join. */
 export type Seen<Outputs, Skippable, After extends keyof Outputs, J> = {
-  readonly [Name in After]: J extends Join.All ? Outputs[Name]
-    : J extends Join.Settled ? Name extends Skippable ? Outputs[Name] | undefined : Outputs[Name]
-    : Outputs[Name] | undefined
+  readonly [Name in After]: J extends Join.All
+    ? Outputs[Name]
+    : J extends Join.Settled
+      ? Name extends Skippable
+        ? Outputs[Name] | undefined
+        : Outputs[Name]
+      : Outputs[Name] | undefined
 }
 
-type NewName<Name extends string, Outputs> = Name extends keyof Outputs ? `The graph has a node "${Name}" already`
+type NewName<Name extends string, Outputs> = Name extends keyof Outputs
+  ? `The graph has a node "${Name}" already`
   : Name
 
 /** The node itself if it can be skipped, and the dependencies that its join may interrupt. */
 type NewlySkippable<Name, Skippable, After, J, Condition> =
-  | ([Condition] extends [never] ? CanBeSkipped<Skippable, After, J> extends true ? Name : never : Name)
+  | ([Condition] extends [never] ? (CanBeSkipped<Skippable, After, J> extends true ? Name : never) : Name)
   | (J extends Join.First<number, "interrupt"> ? After : never)
 
-type CanBeSkipped<Skippable, After, J> = J extends Join.Settled ? false
-  : J extends Join.First<1> ? [After] extends [Skippable] ? true : false
-  : [Extract<After, Skippable>] extends [never] ? false
-  : true
+type CanBeSkipped<Skippable, After, J> = J extends Join.Settled
+  ? false
+  : J extends Join.First<1>
+    ? [After] extends [Skippable]
+      ? true
+      : false
+    : [Extract<After, Skippable>] extends [never]
+      ? false
+      : true
 
 export interface Options<Input extends Task.SchemaOrFields> {
   /** A schema, or the fields of a struct. */
@@ -251,7 +261,7 @@ const build = (list: NodeList, settings: Settings): TaskGraph<any, any, any, any
   const append = (node: GraphNode) => build(list.append(checked(list, node)), settings)
   return {
     ...Agent.compose<any, any, any, any>(settings.name, {
-      run: (input) => GraphRun.run(compiled ??= GraphRun.compile(list.nodes, settings), input)
+      run: (input) => GraphRun.run((compiled ??= GraphRun.compile(list.nodes, settings)), input)
     }),
     input: settings.input,
     get nodes() {

@@ -58,7 +58,8 @@ export class Incarnation {
       const ended = (end: End<A, E>) => {
         this.scheduler.die()
         timekeeper.interruptUnsafe()
-        resume(Effect.succeed(end))
+        // Steps back first: the caller must not go on inside of the fiber that has just died.
+        resume(Effect.as(Effect.yieldNow, end))
       }
       this.scheduler.onDeath = () => ended({ _tag: "Died" })
       const timekeeper = Effect.runFork(Effect.andThen(this.passTime, (waited) => Effect.sync(() => ended({ _tag: "Stalled", waited }))))

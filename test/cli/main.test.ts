@@ -55,7 +55,7 @@ const eventsOf = (cwd: string, id: string) =>
   Effect.map(tutti(cwd, ["events", id, "--json"]), ({ out }) =>
     out.trim().split("\n").map((line) => JSON.parse(line) as { type: string; version: number; meta: { path?: string } }))
 
-const idIn = (out: string): string => /Audit\/\S+/.exec(out)![0]
+const idIn = (out: string): string => /Audit\/\S+-\d+/.exec(out)![0]
 
 describe("bad input gets one sentence and a non-zero exit", { timeout: 60_000 }, () => {
   const cases: ReadonlyArray<readonly [string, ReadonlyArray<string>, number, RegExp]> = [

@@ -14,7 +14,10 @@ const invalid = (nodes: ReadonlyArray<GraphPlan.PlanNode>): GraphInvalid =>
   Result.getOrThrow(Result.flip(GraphPlan.make(nodes, { name: "release" })))
 
 /** A random graph without cycles: edges go from smaller to larger numbers, and the list is shuffled. */
-const RandomDag = Schema.Struct({ size: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 40 })), seed: Schema.Int })
+const RandomDag = Schema.Struct({
+  size: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 40 })),
+  seed: Schema.Int
+})
 const makeDag = ({ seed, size }: typeof RandomDag.Type): ReadonlyArray<Node> => {
   let state = seed | 0
   const next = (below: number) => {
@@ -59,7 +62,8 @@ describe("GraphPlan", () => {
       levels.forEach((members, index) => members.forEach((id) => assert.strictEqual(level(id), index)))
       assert.strictEqual(levels.flat().length, nodes.length)
       assert.strictEqual(width, Math.max(...levels.map((members) => members.length)))
-    }))
+    })
+  )
 
   it.effect.prop("P2: the order names every node once, after its dependencies", { dag: RandomDag }, ({ dag }) =>
     Effect.sync(() => {
@@ -71,9 +75,13 @@ describe("GraphPlan", () => {
       for (const { after, id } of nodes) for (const d of after) assert.isBelow(place.get(d)!, place.get(id)!)
       for (const members of levels) {
         const priorities = members.map((id) => byId.get(id)!.priority ?? 0)
-        assert.deepStrictEqual(priorities, priorities.toSorted((a, b) => b - a))
+        assert.deepStrictEqual(
+          priorities,
+          priorities.toSorted((a, b) => b - a)
+        )
       }
-    }))
+    })
+  )
 
   it.effect.prop("P3: the critical path is a path, and no path costs more", { dag: RandomDag }, ({ dag }) =>
     Effect.sync(() => {
@@ -82,16 +90,27 @@ describe("GraphPlan", () => {
       const { criticalPath, totalCost } = planOf(nodes)
       const path = criticalPath.nodes
       path.slice(1).forEach((id, index) => assert.include(byId.get(id)!.after, path[index]!))
-      assert.strictEqual(path.reduce((sum, id) => sum + byId.get(id)!.cost!, 0), criticalPath.length)
+      assert.strictEqual(
+        path.reduce((sum, id) => sum + byId.get(id)!.cost!, 0),
+        criticalPath.length
+      )
       assert.strictEqual(criticalPath.length, longest)
-      assert.strictEqual(totalCost, nodes.reduce((sum, node) => sum + node.cost!, 0))
-    }))
+      assert.strictEqual(
+        totalCost,
+        nodes.reduce((sum, node) => sum + node.cost!, 0)
+      )
+    })
+  )
 
-  const Planted = { dag: RandomDag, from: Schema.Int, length: Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 8 })) }
+  const Planted = {
+    dag: RandomDag,
+    from: Schema.Int,
+    length: Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 8 }))
+  }
   it.effect.prop("P4: a planted cycle is always found, and is a cycle", Planted, ({ dag, from, length }) =>
     Effect.sync(() => {
       const nodes = makeDag({ ...dag, size: dag.size + 8 })
-      const ring = Array.from({ length }, (_, i) => (Math.abs(from) % nodes.length + i) % nodes.length)
+      const ring = Array.from({ length }, (_, i) => ((Math.abs(from) % nodes.length) + i) % nodes.length)
       const cyclic = nodes.map((node, number) => {
         const at = ring.indexOf(number)
         return at < 0 ? node : { ...node, after: [...node.after, nodes[ring[(at + 1) % length]!]!.id] }
@@ -109,7 +128,8 @@ describe("GraphPlan", () => {
         assert.strictEqual(cyclic[number]!.id, cycle[1])
         assert.strictEqual(cyclic[number]!.after[place], cycle[0])
       }
-    }))
+    })
+  )
 
   it("P4: every problem is reported at once, with its place", () => {
     const error = invalid([
@@ -138,7 +158,11 @@ describe("GraphPlan", () => {
   })
 
   it("P4: an invalid graph survives JSON", () => {
-    const error = invalid([{ id: "a", after: ["b"] }, { id: "b", after: ["a"] }, { id: "c", cost: Number.NaN }])
+    const error = invalid([
+      { id: "a", after: ["b"] },
+      { id: "b", after: ["a"] },
+      { id: "c", cost: Number.NaN }
+    ])
     const codec = Schema.toCodecJson(GraphInvalid)
     const json = JSON.parse(JSON.stringify(Schema.encodeSync(codec)(error)))
     const decoded = Schema.decodeUnknownSync(codec)(json)
@@ -173,18 +197,21 @@ describe("GraphPicture", () => {
       ],
       { direction: "LR", states: { end: "Completed", each: "Running" } }
     )
-    assert.deepStrictEqual(picture.split("\n").map((line) => line.trim()), [
-      "flowchart LR",
-      `0["say #quot;hi#quot; #91;now#93;"]`,
-      `1{"end"}`,
-      `2[["each"]]`,
-      "0 --> 1",
-      `1 -->|"any"| 2`,
-      "linkStyle 1 stroke-dasharray:4",
-      "classDef Completed fill:#dcfce7,stroke:#16a34a,color:#14532d",
-      "class 1 Completed",
-      "classDef Running fill:#dbeafe,stroke:#2563eb,color:#1e3a8a",
-      "class 2 Running"
-    ])
+    assert.deepStrictEqual(
+      picture.split("\n").map((line) => line.trim()),
+      [
+        "flowchart LR",
+        `0["say #quot;hi#quot; #91;now#93;"]`,
+        `1{"end"}`,
+        `2[["each"]]`,
+        "0 --> 1",
+        `1 -->|"any"| 2`,
+        "linkStyle 1 stroke-dasharray:4",
+        "classDef Completed fill:#dcfce7,stroke:#16a34a,color:#14532d",
+        "class 1 Completed",
+        "classDef Running fill:#dbeafe,stroke:#2563eb,color:#1e3a8a",
+        "class 2 Running"
+      ]
+    )
   })
 })

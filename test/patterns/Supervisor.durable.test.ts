@@ -1,6 +1,6 @@
 /** V8 against the real journal: a run is dropped in the middle and replayed by a process that knows other facts. */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Schedule, Schema, Stream } from "effect"
+import { Deferred, type Duration, Effect, Fiber, Layer, Schedule, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/backends/Memory.ts"
 import * as Agent from "../../src/core/Agent.ts"
@@ -86,6 +86,13 @@ const worker = (name: string, log: Array<string>, behave: () => Effect.Effect<st
         return behave()
       })
   })
+/** Lets time pass, step by step, until the fiber is done. */
+const pass = <A, E>(fiber: Fiber.Fiber<A, E>, step: Duration.Input) =>
+  Effect.gen(function*() {
+    while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust(step)
+    return yield* Fiber.join(fiber)
+  })
+
 const flaky = () => Effect.fail(new Flaky())
 
 describe("V8: in a run", () => {
@@ -175,9 +182,7 @@ describe("V8: in a run", () => {
       }
       const first = make()
       const fiber = yield* Effect.forkChild(untilHeld(first.job), { startImmediately: true })
-      yield* TestClock.adjust("1 minute")
-      yield* TestClock.adjust("1 minute")
-      yield* Fiber.join(fiber)
+      yield* pass(fiber, "1 minute")
       const second = make()
       assert.deepStrictEqual(yield* finish(second.job), ["RestartsExceeded"])
       assert.deepStrictEqual(log, ["alice 1", "alice 1", "alice 1"])
@@ -225,8 +230,7 @@ describe("V8: in a run", () => {
           }))
       })
       const fiber = yield* Effect.forkChild(untilHeld(yield* make), { startImmediately: true })
-      yield* TestClock.adjust("1 second")
-      yield* Fiber.join(fiber)
+      yield* pass(fiber, "1 second")
       assert.deepStrictEqual(log.toSorted(), ["alice 1", "alice 1", "bob 2", "bob 2"])
       assert.deepStrictEqual(yield* finish(yield* make), ["alice", "bob"])
       assert.strictEqual(log.length, 4)
@@ -252,7 +256,7 @@ describe("V8: in a run", () => {
       ])
     }))
 
-  it.effect("a worker that is gone from the program is named", () =>
+  it.effect("a program without the worker that was assigned does not match its journal", () =>
     Effect.gen(function*() {
       const { finish, processOf, untilHeld } = yield* setUp
       const log: Array<string> = []
@@ -265,7 +269,7 @@ describe("V8: in a run", () => {
         return processOf((hold) => Effect.flatMap(tagOf(run({ id: 1 })), (answer) => Effect.as(hold, [answer])))
       }
       yield* untilHeld(make(["alice", "bob"]))
-      const exit = yield* Effect.exit(finish(make(["bob", "carol"])))
-      assert.include(JSON.stringify(exit), "alice")
+      const error = yield* Effect.flip(finish(make(["bob", "carol"])))
+      assert.strictEqual(error._tag, "NonDeterminism")
     }))
 })

@@ -46,7 +46,8 @@ const makeStage = <E = never>() => {
           Effect.sync(() => {
             inFlight--
             log.push(Exit.isSuccess(exit) ? `-${name}` : Cause.hasInterrupts(exit.cause) ? `!${name}` : `x${name}`)
-          }))
+          })
+        )
       )
   })
   return {
@@ -89,7 +90,7 @@ const makeRecorder = () => {
 
 describe("TaskGraph", () => {
   it.effect("G1: nodes run after their dependencies and see their outputs", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const graph = TaskGraph.make("letters", input)
         .add("a", echo, { input: (_, { seed }) => `${seed}a` })
         .add("b", echo, { after: ["a"], input: ({ a }) => `${a}b` })
@@ -99,10 +100,11 @@ describe("TaskGraph", () => {
       assert.strictEqual(graph.name, "letters")
       const again = graph.pipe(Agent.mapOutput(({ d }) => d.length))
       assert.strictEqual(yield* again.run({ seed: "s" }), 9)
-    }))
+    })
+  )
 
   it.effect("G1: a node starts when its last dependency has completed, not before, and others do not wait for it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { actor, finish, look } = makeStage()
       const graph = TaskGraph.make("g", input)
         .add("a", actor, { input: () => "a" })
@@ -118,28 +120,59 @@ describe("TaskGraph", () => {
       yield* finish("ab")
       yield* finish("a2")
       assert.deepStrictEqual(yield* Fiber.join(fiber), { a: "a", b: "b", ab: "ab", a2: "a2" })
-    }))
+    })
+  )
 
   it.effect("G1: the builder is immutable", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const one = TaskGraph.make("g", input).add("a", echo, { input: () => "a" })
       const two = one.add("b", echo, { input: () => "b" })
       one.add("c", echo, { input: () => "c" })
       assert.deepStrictEqual(yield* one.run({ seed: "" }), { a: "a" })
       assert.deepStrictEqual(yield* two.run({ seed: "" }), { a: "a", b: "b" })
-    }))
+    })
+  )
 
   it.effect("G1: a chain of 20,000 nodes that never wait runs without exhausting the stack", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const size = 20_000
       const next = Agent.compose("next", { run: (n: number) => Effect.succeed(n + 1) })
       const { graph } = chain(size, next)
       const output = yield* graph.run({ seed: "" })
       assert.strictEqual(output[`n${size - 1}`], size)
-    }))
+    })
+  )
+
+  const RandomGraph = {
+    seed: Schema.Int,
+    size: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 25 })),
+    concurrency: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 5 }))
+  }
+  it.effect.prop("G1, G2, G5: random graphs, ended in random order", RandomGraph, ({ concurrency, seed, size }) =>
+    Effect.gen(function* () {
+      const { actor, finish, highest, log } = makeStage()
+      const { graph, ids, next, nodes } = randomGraph({ seed, size, concurrency, agent: actor })
+      const fiber = yield* start(graph)
+      const running = () => ids.filter((id) => log.includes(`+${id}`) && !log.includes(`-${id}`))
+      for (let now = running(); now.length > 0; now = running()) yield* finish(now[next(now.length)]!)
+      const output = yield* Fiber.join(fiber)
+      assert.isAtMost(highest(), concurrency)
+      assert.strictEqual(new Set(log).size, log.length)
+      const completed = (id: string) => output[id] !== undefined
+      for (const { after, id, join, skipped } of nodes) {
+        const done = after.filter(completed).length
+        const met = join._tag === "All" ? done === after.length : join._tag === "Settled" || done >= join.count
+        assert.strictEqual(completed(id), met && !skipped, id)
+        if (!completed(id)) continue
+        const needed = join._tag === "First" ? join.count : done
+        const before = after.filter((d) => completed(d) && log.indexOf(`-${d}`) < log.indexOf(`+${id}`)).length
+        assert.isAtLeast(before, needed)
+      }
+    })
+  )
 
   it.effect("G2: no more calls are in flight than the graph allows", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { actor, finish, highest, inFlight, look } = makeStage()
       const graph = TaskGraph.make("g", { ...input, concurrency: 2 })
         .add("a", actor, { input: () => "a" })
@@ -155,22 +188,27 @@ describe("TaskGraph", () => {
       assert.strictEqual(look(), "-b +c -a +d1 -d1 +d2 -c +d3 -d2 -d3")
       assert.deepStrictEqual((yield* Fiber.join(fiber)).d, ["d1", "d2", "d3"])
       assert.strictEqual(highest(), 2)
-    }))
+    })
+  )
 
   it.effect("G2: a fan-out keeps its own limit", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { actor, finish, highest, look } = makeStage()
-      const graph = TaskGraph.make("g", input)
-        .addEach("d", actor, { over: () => ["1", "2", "3", "4"], input: (name) => name, concurrency: 2 })
+      const graph = TaskGraph.make("g", input).addEach("d", actor, {
+        over: () => ["1", "2", "3", "4"],
+        input: (name) => name,
+        concurrency: 2
+      })
       const fiber = yield* start(graph)
       for (const name of ["2", "1", "4", "3"]) yield* finish(name)
       assert.strictEqual(look(), "+1 +2 -2 +3 -1 +4 -4 -3")
       assert.deepStrictEqual(yield* Fiber.join(fiber), { d: ["1", "2", "3", "4"] })
       assert.strictEqual(highest(), 2)
-    }))
+    })
+  )
 
   it.effect("G3: higher priority first among the ready, then the order of addition", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { actor, finish, look } = makeStage()
       const graph = TaskGraph.make("g", { ...input, concurrency: 1 })
         .add("low", actor, { input: () => "low", priority: -1 })
@@ -182,10 +220,11 @@ describe("TaskGraph", () => {
       for (const name of ["high", "higher", "a", "b", "low"]) yield* finish(name)
       yield* Fiber.join(fiber)
       assert.strictEqual(look(), "+high -high +higher -higher +a -a +b -b +low -low")
-    }))
+    })
+  )
 
   it.effect("G4: a fan-out's output is in the order of its items", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { actor, finish } = makeStage()
       const graph = TaskGraph.make("g", input)
         .add("list", echo, { input: () => "x,y,z" })
@@ -196,10 +235,11 @@ describe("TaskGraph", () => {
       for (const name of ["z", "x", "y"]) yield* finish(name)
       const output = yield* Fiber.join(fiber)
       assert.deepStrictEqual(output, { list: "x,y,z", each: ["x", "y", "z"], none: [], end: "xyz0" })
-    }))
+    })
+  )
 
   it.effect("G5: a skip spreads to what depends on it, unless that accepts it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const graph = TaskGraph.make("g", input)
         .add("a", echo, { input: () => "a" })
         .add("b", echo, { after: ["a"], when: ({ a }) => a !== "a", input: () => "b" })
@@ -217,10 +257,11 @@ describe("TaskGraph", () => {
         f: undefined,
         g: undefined
       })
-    }))
+    })
+  )
 
   it.effect("G6: any and first(n) start at the moment they are met, and losers go on", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { actor, finish, look } = makeStage()
       const graph = TaskGraph.make("g", input)
         .add("a", actor, { input: () => "a" })
@@ -235,10 +276,11 @@ describe("TaskGraph", () => {
       assert.strictEqual(output.two, `{"a":"a","b":"b"}`)
       assert.strictEqual(output.c, "c")
       assert.strictEqual(look(), "+a +b +c -b -a -c")
-    }))
+    })
+  )
 
   it.effect("G6: race interrupts the losers, except one that another node waits for", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { actor, finish, look } = makeStage()
       const graph = TaskGraph.make("g", { ...input, concurrency: 3 })
         .add("a", actor, { input: () => "a" })
@@ -255,10 +297,11 @@ describe("TaskGraph", () => {
       for (const name of ["race", "c", "waits"]) yield* finish(name)
       const output = yield* Fiber.join(fiber)
       assert.deepStrictEqual(output, { a: undefined, b: "b", c: "c", late: undefined, waits: "waits", race: "race" })
-    }))
+    })
+  )
 
   it.effect("G7: a failure is the graph's, typed; the others are interrupted and waited for", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { actor, fail, look } = makeStage<Broken>()
       const cleaned = yield* Deferred.make<void>()
       const slow = Agent.compose("slow", {
@@ -270,28 +313,38 @@ describe("TaskGraph", () => {
         .add("slow", slow, { input: () => "slow" })
         .add("queued", actor, { input: () => "queued" })
         .add("next", actor, { after: ["a"], input: () => "next" })
-      const fiber = yield* start(Agent.transform(graph, Effect.catchTag("Broken", (error) => Effect.succeed(error.node))))
+      const fiber = yield* start(
+        Agent.transform(
+          graph,
+          Effect.catchTag("Broken", (error) => Effect.succeed(error.node))
+        )
+      )
       yield* fail("a", new Broken({ node: "a" }))
       assert.strictEqual(look(), "+a +b xa !b")
       assert.isUndefined(fiber.pollUnsafe())
       yield* Deferred.succeed(cleaned, undefined)
       assert.strictEqual(yield* Fiber.join(fiber), "a")
       assert.strictEqual(look(), "")
-    }))
+    })
+  )
 
   it.effect("G7: an item's failure fails the fan-out and the graph", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { actor, fail, look } = makeStage<Broken>()
-      const graph = TaskGraph.make("g", input)
-        .addEach("d", actor, { over: () => ["1", "2", "3"], input: (name) => name, concurrency: 2 })
+      const graph = TaskGraph.make("g", input).addEach("d", actor, {
+        over: () => ["1", "2", "3"],
+        input: (name) => name,
+        concurrency: 2
+      })
       const fiber = yield* start(graph)
       yield* fail("2", new Broken({ node: "2" }))
       assert.deepStrictEqual(yield* Effect.flip(Fiber.join(fiber)), new Broken({ node: "2" }))
       assert.strictEqual(look(), "+1 +2 x2 !1")
-    }))
+    })
+  )
 
   it.effect("G7: finishIndependent runs all that does not need the failed node, and fails then", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const torn = Agent.compose("torn", { run: (node: string) => Effect.fail(new Torn({ node })) })
       const { actor, finish, look } = makeStage()
       const graph = TaskGraph.make("g", { ...input, onFailure: "finishIndependent" })
@@ -308,10 +361,11 @@ describe("TaskGraph", () => {
       assert.strictEqual(look(), "+b -b +e -e")
       const errors = Exit.isFailure(exit) ? exit.cause.reasons.filter(Cause.isFailReason).map(({ error }) => error) : []
       assert.deepStrictEqual(errors, [new Broken({ node: "a" }), new Torn({ node: "c" })])
-    }))
+    })
+  )
 
   it.effect("G7: what a condition or an input throws is a defect of the graph", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bug = new Error("bug")
       const boom = (): never => {
         throw bug
@@ -327,10 +381,11 @@ describe("TaskGraph", () => {
         const exit = yield* Effect.exit(graph.run({ seed: "" }))
         assert.strictEqual(Exit.isFailure(exit) && Cause.hasDies(exit.cause) && Cause.squash(exit.cause), bug)
       }
-    }))
+    })
+  )
 
   it.effect("G8: interruption reaches every node and waits for it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { actor, look } = makeStage()
       const inner = TaskGraph.make("inner", input).add("deep", actor, { input: () => "deep" })
       const graph = TaskGraph.make("outer", { ...input, concurrency: 3 })
@@ -341,10 +396,11 @@ describe("TaskGraph", () => {
       assert.strictEqual(look(), "+a +deep +1")
       yield* Fiber.interrupt(fiber)
       assert.strictEqual(look(), "!a !deep !1")
-    }))
+    })
+  )
 
   it.effect("G9: every node, item and skip has its place in the run", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { paths, record } = makeRecorder()
       const inner = TaskGraph.make("inner", input).add("deep", leaf, { input: () => "deep" })
       const graph = TaskGraph.make("release", { ...input, concurrency: 1 })
@@ -367,17 +423,27 @@ describe("TaskGraph", () => {
         "release/measure/web/leaf",
         `release/ship/~NodeSkipped: {"node":"ship","reason":"its condition does not hold"}`
       ])
-    }))
+    })
+  )
 
   it("G2: limits, joins and costs that make no sense are defects where they are stated", () => {
     const base = TaskGraph.make("g", input).add("a", echo, { input: () => "a" })
-    assert.throws(() => TaskGraph.make("g", { ...input, concurrency: 0 }), /concurrency must be an integer from 1, got 0/)
+    assert.throws(
+      () => TaskGraph.make("g", { ...input, concurrency: 0 }),
+      /concurrency must be an integer from 1, got 0/
+    )
     assert.throws(() => base.addEach("b", echo, { over: () => [], input: () => "b", concurrency: 1.5 }), /got 1.5/)
     assert.throws(() => Join.first(0), /count must be an integer from 1, got 0/)
-    assert.throws(() => base.add("b", echo, { after: ["a"], join: Join.first(2), input: () => "b" }), /waits for 2 of 1/)
+    assert.throws(
+      () => base.add("b", echo, { after: ["a"], join: Join.first(2), input: () => "b" }),
+      /waits for 2 of 1/
+    )
     assert.throws(() => base.add("b", echo, { cost: -1, input: () => "b" }), /cost of node "b"/)
     assert.throws(() => base.add("a" as never, echo, { input: () => "a" }), /is in the graph already/)
-    assert.throws(() => base.add("b", echo, { after: ["x" as "a"], input: () => "b" }), /"x", which is not in the graph/)
+    assert.throws(
+      () => base.add("b", echo, { after: ["x" as "a"], input: () => "b" }),
+      /"x", which is not in the graph/
+    )
   })
 
   it("plans and draws itself", () => {
@@ -388,16 +454,21 @@ describe("TaskGraph", () => {
     const plan = TaskGraph.plan(graph)
     assert.deepStrictEqual(plan.levels, [["a"], ["b"], ["c"]])
     assert.deepStrictEqual(plan.criticalPath, { nodes: ["a", "b", "c"], length: 6 })
-    assert.deepStrictEqual(TaskGraph.toMermaid(graph).split("\n").map((line) => line.trim()), [
-      "flowchart TD",
-      `0["a"]`,
-      `1{"b"}`,
-      `2[["c"]]`,
-      "0 --> 1",
-      `0 -->|"any"| 2`,
-      `1 -->|"any"| 2`,
-      "linkStyle 1,2 stroke-dasharray:4"
-    ])
+    assert.deepStrictEqual(
+      TaskGraph.toMermaid(graph)
+        .split("\n")
+        .map((line) => line.trim()),
+      [
+        "flowchart TD",
+        `0["a"]`,
+        `1{"b"}`,
+        `2[["c"]]`,
+        "0 --> 1",
+        `0 -->|"any"| 2`,
+        `1 -->|"any"| 2`,
+        "linkStyle 1,2 stroke-dasharray:4"
+      ]
+    )
   })
 })
 
@@ -405,9 +476,43 @@ describe("TaskGraph", () => {
 const chain = (size: number, agent: Agent.Agent<number, number>) => {
   let graph: any = TaskGraph.make("chain", input)
   for (let i = 0; i < size; i++) {
-    graph = graph.add(`n${i}`, agent, i === 0
-      ? { input: () => 0 }
-      : { after: [`n${i - 1}`], input: (seen: Record<string, number>) => seen[`n${i - 1}`] })
+    graph = graph.add(
+      `n${i}`,
+      agent,
+      i === 0
+        ? { input: () => 0 }
+        : { after: [`n${i - 1}`], input: (seen: Record<string, number>) => seen[`n${i - 1}`] }
+    )
   }
   return { graph: graph as Agent.Agent<{ readonly seed: string }, Record<string, number>> }
+}
+
+/** A random graph, with conditions that do not hold and joins of every kind. */
+const randomGraph = (options: {
+  readonly seed: number
+  readonly size: number
+  readonly concurrency: number
+  readonly agent: Agent.Agent<string, string>
+}) => {
+  let state = options.seed | 0
+  const next = (below: number) => {
+    state = (Math.imul(state ^ (state >>> 15), 2246822519) + 0x9e3779b9) | 0
+    return (state >>> 0) % below
+  }
+  const nodes = Array.from({ length: options.size }, (_, number) => {
+    const after = [...new Set(Array.from({ length: number === 0 ? 0 : next(4) }, () => `n${next(number)}`))]
+    const joins =
+      after.length === 0 ? [Join.all] : [Join.all, Join.all, Join.settled, Join.any, Join.first(after.length)]
+    return { id: `n${number}`, after, join: joins[next(joins.length)]!, skipped: next(6) === 0, priority: next(3) }
+  })
+  let graph: any = TaskGraph.make("random", { ...input, concurrency: options.concurrency })
+  for (const { after, id, join, priority, skipped } of nodes) {
+    graph = graph.add(id, options.agent, { after, join, priority, when: () => !skipped, input: () => id })
+  }
+  return {
+    graph: graph as Agent.Agent<{ readonly seed: string }, Record<string, string | undefined>>,
+    ids: nodes.map(({ id }) => id),
+    next,
+    nodes
+  }
 }

@@ -11,7 +11,7 @@ class Down extends Schema.TaggedError<Down>()("Down", {}) {}
 class Invalid extends Schema.TaggedError<Invalid>()("Invalid", {}) {}
 
 const options: Breaker.Options = { trip: Breaker.consecutive(2), openFor: "1 second" }
-const tag = (breaker: Breaker.Breaker) => Effect.map(breaker.state, (state) => state._tag)
+const tag = (breaker: Breaker.Breaker<never>) => Effect.map(breaker.state, (state) => state._tag)
 
 describe("Breaker", () => {
   it.effect("B1: a refused call does not run, and says when to come back", () =>

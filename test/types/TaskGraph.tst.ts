@@ -52,7 +52,9 @@ const release = TaskGraph.make("release", { input: { repo: Schema.String } })
 
 // The graph is an agent: outputs by name, the union of errors and of services. A node with a condition may be skipped.
 expectTypeOf(release.run).toEqualTypeOf<
-  (input: { readonly repo: string }) => Effect.Effect<
+  (input: {
+    readonly repo: string
+  }) => Effect.Effect<
     { readonly fetch: Code; readonly review: Ok; readonly ship: Version | undefined },
     Rejected | ContractViolation,
     Db

@@ -12,7 +12,7 @@ const messageOf = (json: unknown): string => {
 
 /** The view events of one stored event: none, one or two. */
 export const viewOf = (event: StoredEvent): ReadonlyArray<ViewEvent> => {
-  const path = event.meta.path ?? ""
+  const path = (event.meta.path ?? "").replaceAll("%23", "#")
   const at = event.meta.timestamp
   const data = event.data as any
   if (event.type === "RunRecovered")
@@ -20,10 +20,14 @@ export const viewOf = (event: StoredEvent): ReadonlyArray<ViewEvent> => {
   if (event.type === "CompensationStarted")
     return [{ _tag: "Note", text: `undoing ${data.transaction}: ${data.steps.join(", ")}` }]
   if (path === "" || (isHidden(path) && event.type !== "NodeSkipped")) return []
-  return stepView(event.type, path, at, data)
+  return stepView(event.type, { path, at }, data)
 }
 
-const stepView = (type: string, path: string, at: number, data: any): ReadonlyArray<ViewEvent> => {
+const stepView = (
+  type: string,
+  { at, path }: { readonly path: string; readonly at: number },
+  data: any
+): ReadonlyArray<ViewEvent> => {
   switch (type) {
     case "StepStarted":
       return [{ _tag: "NodeStarted", path, at }]

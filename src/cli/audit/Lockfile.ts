@@ -264,7 +264,7 @@ export const satisfies = (version: string, range: string): boolean | undefined =
   if (Result.isFailure(parsed) || Result.isFailure(exact)) return undefined
   if (SemVerRange.matches(parsed.success, exact.success)) return true
   // `*` is npm's word for anything, and a pre-release is something.
-  return /^\s*(\*|x|latest)?\s*$/i.test(plain)
+  return /^\s*[*x]?\s*$/i.test(plain)
 }
 
 /** Where `package.json` has changed since the lock file was written. */

@@ -1,0 +1,10 @@
+/** For tests of programs and of backends: simulation, crashes, conformance. */
+export * as CrashSweep from "./CrashSweep.ts"
+export * as FaultStore from "./FaultStore.ts"
+export * as LogAudit from "./LogAudit.ts"
+export * as Conformance from "./conformance/Conformance.ts"
+export * as EventStoreConformance from "./conformance/EventStoreConformance.ts"
+export * as PersistenceConformance from "./conformance/PersistenceConformance.ts"
+export * as SeededScheduler from "./SeededScheduler.ts"
+export * as Seeds from "./Seeds.ts"
+export * as Simulation from "./Simulation.ts"

@@ -18,6 +18,7 @@ import * as AgentCodec from "./AgentCodec.ts"
 import { AgentTimedOut, ContractViolation, UnknownOutcome } from "./AgentError.ts"
 import * as DurableRetry from "./DurableRetry.ts"
 import * as Run from "./Run.ts"
+import * as Span from "./Span.ts"
 import * as StepPath from "./StepPath.ts"
 import type * as Task from "./Task.ts"
 
@@ -132,18 +133,18 @@ const runAsStep = (owner: AgentCodec.Owner, leaf: Leaf) => {
 
 const ofLeaf = (name: string, capabilities: ReadonlyArray<string>, leaf: Leaf): Agent<any, any, any, any> => {
   const owner: AgentCodec.Owner = { agent: name, task: leaf.task.name }
+  const inSpan = Span.named(name)
   let plain: ReturnType<typeof runPlain> | undefined
   let step: ReturnType<typeof runAsStep> | undefined
   const agent = make_<any, any, any, any>(name, capabilities, (input) =>
-    Effect.withSpan(
+    inSpan(
       Effect.withFiber((fiber) => {
         Run.witnessed(fiber, name)
         const current = fiber.getRef(Run.CurrentRun)
         return current === undefined
           ? (plain ??= runPlain(owner, leaf))(input)
           : (step ??= runAsStep(owner, leaf))(current, input)
-      }),
-      name
+      })
     )
   )
   leaves.set(agent, leaf)

@@ -271,17 +271,15 @@ export class LiveRun implements Run.Run {
   /** Called with every answer once it is recorded. */
   private readonly recorded = <A, E>(answer: Effect.Effect<A, E>): Effect.Effect<A, E> => {
     if (!this.options.alwaysReplay) return answer
-    return Effect.suspend(() => {
-      this.replaced()
-      return Effect.never
-    })
+    return Effect.andThen(this.replaced, Effect.never)
   }
 
-  private replaced(): void {
-    if (this.stopped !== undefined) return
+  /** The successor reads the stream: nothing of this run may be written after that. */
+  private readonly replaced: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.stopped !== undefined) return Effect.void
     this.stopped = "replaced"
-    this.options.onReplaced()
-  }
+    return Effect.andThen(this.journal.close, Effect.sync(() => this.options.onReplaced()))
+  })
 
   private interruptBy(reason: string | undefined): void {
     this.cancelRequested = { reason }
@@ -330,7 +328,7 @@ export class LiveRun implements Run.Run {
         consumed: this.inbox.consumed
       })
       yield* Effect.ignore(this.journal.truncate)
-      this.replaced()
+      yield* this.replaced
     })
   }
 

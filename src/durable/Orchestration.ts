@@ -4,23 +4,20 @@
  * The program is an ordinary effect, usually a pattern's `run`. Between its steps it must decide only by its input and
  * by the answers of its steps, signals and timers: on recovery it is executed again, and the journal gives the answers.
  */
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
-import * as SchemaParser from "effect/SchemaParser"
 import * as Run from "../core/Run.ts"
 import * as StepPath from "../core/StepPath.ts"
 import * as Task from "../core/Task.ts"
 import { ContinueAsNew } from "./ContinueAsNew.ts"
 import { Engine } from "./Engine.ts"
-import type { RunEnd } from "./LiveRun.ts"
-import { EngineError, RunCancelled, type RunLost, type RunNotFound } from "./RunError.ts"
+import * as OrchestrationCodec from "./OrchestrationCodec.ts"
+import type { InvalidInput } from "./OrchestrationCodec.ts"
+import type { EngineError, RunCancelled, RunLost, RunNotFound } from "./RunError.ts"
 import * as RunHandle from "./RunHandle.ts"
-import { decodeDefect } from "./StepExecution.ts"
 
 /** Says in the type that an orchestration is registered, so that a start without its layer does not compile. */
 export interface Registered<in out Name extends string> {
@@ -57,15 +54,7 @@ export interface StartOptions {
   readonly correlationId?: string
 }
 
-/** The input does not match the orchestration's schema; nothing was started. */
-export class InvalidInput extends Schema.TaggedError<InvalidInput>()("InvalidInput", {
-  orchestration: Schema.String,
-  issue: Schema.String
-}) {
-  override get message(): string {
-    return `Orchestration "${this.orchestration}" cannot start with this input: ${this.issue}`
-  }
-}
+export { InvalidInput } from "./OrchestrationCodec.ts"
 
 /**
  * Makes an orchestration.
@@ -89,42 +78,106 @@ export const make = <
   E extends Task.ErrorSchema = typeof Schema.Never
 >(
   name: Name,
-  options: {
-    readonly version?: number
-    readonly compatibleWith?: ReadonlyArray<number>
-    readonly input: I
-    readonly output: O
-    readonly error?: E
-    readonly key?: (input: Task.ToSchema<I>["Type"]) => string
-    readonly startMarkers?: boolean
-    readonly run: (
-      input: Task.ToSchema<I>["Type"]
-    ) => Effect.Effect<Task.ToSchema<O>["Type"], E["Type"], R>
-  }
+  options: Options<I, O, E, R>
 ): Orchestration<Name, Task.ToSchema<I>["Type"], Task.ToSchema<O>["Type"], E["Type"], R> => {
-  type In = Task.ToSchema<I>["Type"]
-  type Out = Task.ToSchema<O>["Type"]
-  const version = options.version ?? 1
-  const codec = makeCodec(Task.toSchema(options.input), Task.toSchema(options.output), options.error ?? Schema.Never)
+  const codec = OrchestrationCodec.make(
+    Task.toSchema(options.input),
+    Task.toSchema(options.output),
+    options.error ?? Schema.Never
+  )
   const registered = Context.Service<Registered<Name>, true>(`tutti/durable/Orchestration/Registered/${name}`)
-  const span = { attributes: { "tutti.orchestration": name } }
+  const version = options.version ?? 1
+  const start = starter({ name, version, codec, key: options.key })
+  return {
+    name,
+    version,
+    runId: (key) => runIdOf(name, key),
+    layer: Layer.effect(registered, Effect.as(register(name, options, codec), true as const)),
+    start: (input, startOptions) => start(input, startOptions),
+    run: (input, startOptions) =>
+      RunHandle.runOrChild({
+        name,
+        codec: codec.outcome,
+        encodedInput: () => codec.encodeInput(input),
+        start: (child) => start(input, startOptions, child)
+      }),
+    handle: (id) => Effect.map(Engine, (engine) => handleOf(engine, codec, id)),
+    continueAsNew: (input) =>
+      Effect.suspend(() => Effect.die(new ContinueAsNew(OrchestrationCodec.orDie(codec.encodeInput(input)))))
+  }
+}
 
-  const program = (input: Schema.Json) =>
-    Effect.suspend(() => options.run(orDie(codec.decodeInput(input)))).pipe(
-      Effect.map((output) => orDie(codec.encodeOutput(output))),
-      Effect.mapError((error) => orDie(codec.encodeError(error))),
-      Effect.withSpan(name, span)
+/** What an orchestration is made of. */
+export interface Options<
+  I extends Task.SchemaOrFields,
+  O extends Task.SchemaOrFields,
+  E extends Task.ErrorSchema,
+  R
+> {
+  /** Default 1. */
+  readonly version?: number
+  readonly compatibleWith?: ReadonlyArray<number>
+  readonly input: I
+  readonly output: O
+  readonly error?: E
+  readonly key?: (input: Task.ToSchema<I>["Type"]) => string
+  readonly startMarkers?: boolean
+  readonly run: (
+    input: Task.ToSchema<I>["Type"]
+  ) => Effect.Effect<Task.ToSchema<O>["Type"], E["Type"], R>
+}
+
+const runIdOf = (name: string, key: string) => `${StepPath.segment(name)}/${key}`
+
+const handleOf = (engine: typeof Engine.Service, codec: OrchestrationCodec.OrchestrationCodec, id: string) =>
+  RunHandle.make<any, any>(engine, id, (end) => OrchestrationCodec.outcomeOf(codec, id, end))
+
+/** Makes the program known to the engine, with the services of this place. */
+const register = <R>(
+  name: string,
+  options: Options<any, any, any, R>,
+  { decodeInput, encodeError, encodeOutput }: OrchestrationCodec.OrchestrationCodec
+) => {
+  const program = (input: Schema.Json): Effect.Effect<Schema.Json, Schema.Json, R> =>
+    Effect.suspend(() => options.run(OrchestrationCodec.orDie(decodeInput(input)))).pipe(
+      Effect.map((output) => OrchestrationCodec.orDie(encodeOutput(output))),
+      Effect.mapError((error) => OrchestrationCodec.orDie(encodeError(error))),
+      Effect.withSpan(name, { attributes: { "tutti.orchestration": name } })
     )
+  return Effect.gen(function* () {
+    const engine = yield* Engine
+    const context = yield* Effect.context<R>()
+    yield* engine.register({
+      name,
+      version: options.version ?? 1,
+      compatibleWith: options.compatibleWith ?? [],
+      startMarkers: options.startMarkers ?? false,
+      program: (input) => Run.provideCaptured(program(input), context)
+    })
+  })
+}
 
-  const runId = (key: string) => `${StepPath.segment(name)}/${key}`
-
-  const begin = (input: In, startOptions: StartOptions | undefined, child?: { runId: string; path: string }) =>
-    Effect.gen(function*() {
+const starter =
+  (definition: {
+    readonly name: string
+    readonly version: number
+    readonly codec: OrchestrationCodec.OrchestrationCodec
+    readonly key: ((input: any) => string) | undefined
+  }) =>
+  (input: unknown, options?: StartOptions, child?: { readonly runId: string; readonly path: string }) =>
+    Effect.gen(function* () {
+      const { codec, name, version } = definition
       const engine = yield* Engine
       const encoded = codec.encodeInput(input)
-      if (Exit.isFailure(encoded)) return yield* new InvalidInput({ orchestration: name, issue: issueOf(encoded.cause) })
-      const key = startOptions?.key ?? options.key?.(input)
-      const id = child === undefined ? runId(key ?? (yield* RunHandle.newKey)) : `${child.runId}/${child.path}`
+      if (Exit.isFailure(encoded)) {
+        return yield* new OrchestrationCodec.InvalidInput({
+          orchestration: name,
+          issue: OrchestrationCodec.issueOf(encoded.cause)
+        })
+      }
+      const key = options?.key ?? definition.key?.(input)
+      const id =
+        child === undefined ? runIdOf(name, key ?? (yield* RunHandle.newKey)) : `${child.runId}/${child.path}`
       yield* engine.start({
         definition: name,
         definitionVersion: version,
@@ -132,98 +185,10 @@ export const make = <
         input: encoded.value,
         key,
         parent: child,
-        correlationId: startOptions?.correlationId
+        correlationId: options?.correlationId
       })
-      return handleOf(engine, id)
+      return handleOf(engine, codec, id)
     })
-
-  const handleOf = (engine: typeof Engine.Service, id: string): RunHandle.RunHandle<Out, E["Type"]> =>
-    RunHandle.make(engine, id, (end) => outcomeOf(codec, id, end))
-
-  const start = (input: In, startOptions?: StartOptions) => begin(input, startOptions)
-
-  return {
-    name,
-    version,
-    runId,
-    layer: Layer.effect(
-      registered,
-      Effect.gen(function*() {
-        const engine = yield* Engine
-        const context = yield* Effect.context<R>()
-        yield* engine.register({
-          name,
-          version,
-          compatibleWith: options.compatibleWith ?? [],
-          startMarkers: options.startMarkers ?? false,
-          program: (input) => Effect.provideContext(program(input), context)
-        })
-        return true as const
-      })
-    ),
-    start,
-    run: (input, startOptions) => RunHandle.runOrChild({
-      name,
-      codec: codec.outcome,
-      encodedInput: () => codec.encodeInput(input),
-      start: (child) => begin(input, startOptions, child)
-    }),
-    handle: (id) => Effect.map(Engine, (engine) => handleOf(engine, id)),
-    continueAsNew: (input) => Effect.suspend(() => Effect.die(new ContinueAsNew(orDie(codec.encodeInput(input)))))
-  }
-}
-
-type Codec = ReturnType<typeof makeCodec>
-
-const makeCodec = (input: Task.DataSchema, output: Task.DataSchema, error: Task.ErrorSchema) => {
-  const json = { input: Schema.toCodecJson(input), output: Schema.toCodecJson(output), error: Schema.toCodecJson(error) }
-  return {
-    encodeInput: SchemaParser.encodeUnknownExit(json.input),
-    decodeInput: SchemaParser.decodeUnknownExit(json.input),
-    encodeOutput: SchemaParser.encodeUnknownExit(json.output),
-    decodeOutput: SchemaParser.decodeUnknownExit(json.output),
-    encodeError: SchemaParser.encodeUnknownExit(json.error),
-    decodeError: SchemaParser.decodeUnknownExit(json.error),
-    /** Of a child's outcome in its parent's journal, where a child may also end by cancellation. */
-    outcome: childOutcome(output, error)
-  }
-}
-
-const childOutcome = (output: Task.DataSchema, error: Task.ErrorSchema): Run.OutcomeCodec<any, any> => {
-  const success = Schema.toCodecJson(output)
-  const failure = Schema.toCodecJson(Schema.Union([error, RunCancelled, InvalidInput]))
-  return {
-    encodeSuccess: SchemaParser.encodeUnknownExit(success),
-    decodeSuccess: SchemaParser.decodeUnknownExit(success),
-    encodeError: SchemaParser.encodeUnknownExit(failure),
-    decodeError: SchemaParser.decodeUnknownExit(failure)
-  }
-}
-
-const formatIssue = SchemaIssue.makeFormatterDefault()
-
-const issueOf = (cause: Cause.Cause<SchemaIssue.Issue>): string => {
-  const issue = Cause.findErrorOption(cause)
-  return issue._tag === "Some" ? formatIssue(issue.value) : Cause.pretty(cause)
-}
-
-const orDie = <A>(exit: Exit.Exit<A, SchemaIssue.Issue>): A => {
-  if (Exit.isSuccess(exit)) return exit.value
-  throw new Error(issueOf(exit.cause))
-}
-
-const outcomeOf = (codec: Codec, runId: string, end: RunEnd): Effect.Effect<any, any> => {
-  switch (end.type) {
-    case "RunCompleted":
-      return Effect.sync(() => orDie(codec.decodeOutput(end.data.output)))
-    case "RunCancelled":
-      return Effect.fail(new RunCancelled({ runId, ...(end.data.reason === undefined ? {} : { reason: end.data.reason }) }))
-    case "RunFailed":
-      return "error" in end.data
-        ? Effect.flatMap(Effect.sync(() => orDie(codec.decodeError(end.data.error))), Effect.fail)
-        : Effect.die(decodeDefect(end.data.defect))
-  }
-}
 
 /**
  * Does the new code behind this patch apply to the current run? Decided once per run and recorded.

@@ -11,7 +11,15 @@ import type { StoredEvent } from "../event-store/Envelope.ts"
 import { Engine } from "./Engine.ts"
 import type { RunEnd } from "./LiveRun.ts"
 import type { RunSummary } from "./RunCatalogue.ts"
-import type { EngineError, RunCancelled, RunLost, RunNotFound } from "./RunError.ts"
+import {
+  EngineError,
+  EngineStopped,
+  Fenced,
+  NonDeterminism,
+  type RunCancelled,
+  type RunLost,
+  type RunNotFound
+} from "./RunError.ts"
 import * as Signal from "./Signal.ts"
 
 export interface RunHandle<out Out, out E> {
@@ -73,7 +81,7 @@ export const runOrChild = <Out, E, E2, R>(options: {
       const awaited = (path: string) =>
         Effect.flatMap(options.start({ runId: run.runId, path }), (handle) =>
           // Awaiting is all that this step does: the child is accepted under an id of its own and found again by it.
-          Effect.onInterrupt(handle.await, () =>
+          Effect.onInterrupt(outcomeOf(handle), () =>
             run.isAbandoned() ? Effect.void : Effect.ignore(handle.cancel("its parent was cancelled"))))
       return Effect.context<R>().pipe(Effect.flatMap((context) =>
         run.step<Out, E | E2 | RunCancelled | RunLost | RunNotFound, never>(scope, {
@@ -82,7 +90,7 @@ export const runOrChild = <Out, E, E2, R>(options: {
           input: Exit.isSuccess(input) ? input.value : null,
           codec: options.codec,
           attempt: ({ idempotencyKey }) =>
-            Effect.provideContext(awaited(idempotencyKey.slice(run.runId.length + 1)), context),
+            Run.provideCaptured(awaited(idempotencyKey.slice(run.runId.length + 1)), context),
           idempotent: true,
           onUnencodable: (issue) => {
             throw new Error(`the outcome of "${options.name}" cannot be encoded: ${String(issue)}`)
@@ -92,3 +100,15 @@ export const runOrChild = <Out, E, E2, R>(options: {
     },
     Effect.flatMap(options.start(undefined), (handle) => handle.await)
   )
+
+/**
+ * Waits for a child's outcome. That it is no longer carried out here is none: it goes on elsewhere or later, and so does
+ * its parent.
+ */
+const outcomeOf = <Out, E>(handle: RunHandle<Out, E>): Effect.Effect<Out, E | RunCancelled | RunNotFound> =>
+  Effect.catch(handle.await as Effect.Effect<Out, any>, (error: unknown): Effect.Effect<Out, E> => {
+    if (error instanceof Fenced) return outcomeOf(handle) as Effect.Effect<Out, E>
+    if (error instanceof EngineError) return Effect.delay(outcomeOf(handle), "1 second") as Effect.Effect<Out, E>
+    if (error instanceof EngineStopped || error instanceof NonDeterminism) return Effect.never
+    return Effect.fail(error as E)
+  })

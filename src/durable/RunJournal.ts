@@ -6,6 +6,7 @@
  * every later one.
  */
 import * as Effect from "effect/Effect"
+import * as Scheduler from "effect/Scheduler"
 import type { EventMeta, NewEvent, StreamId } from "../event-store/Envelope.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
 import type { EventStoreError, VersionConflict } from "../event-store/EventStoreError.ts"
@@ -25,6 +26,10 @@ export interface Identity {
 export class RunJournal {
   readonly stream: StreamId
   private version: number
+  private closed = false
+  /** Appends that are not answered yet, and who waits for the last of them. */
+  private underWay = 0
+  private onQuiet: (() => void) | undefined
   private readonly store: typeof EventStore.Service
   private readonly identity: Identity
   private readonly onFailure: (error: VersionConflict | EventStoreError) => Effect.Effect<void>
@@ -48,17 +53,29 @@ export class RunJournal {
    * the run is lost here, and nothing may follow.
    */
   append(type: OrchestrationEvent.Tag | (string & {}), path: string | undefined, data: object): Effect.Effect<void> {
-    return Effect.suspend(() => {
+    return atOnce(Effect.suspend(() => {
+      if (this.closed) return Effect.never
       const expected = this.version++
-      return Effect.catch(this.store.append(this.stream, [this.event(type, path, data)], expected), this.failed)
-    }) as Effect.Effect<void>
+      this.underWay++
+      return Effect.onExit(this.store.append(this.stream, [this.event(type, path, data)], expected), this.answered)
+    })).pipe(Effect.catch(this.failed)) as Effect.Effect<void>
   }
 
   /** Queues an event without waiting until it is durable. What comes after it is durable only if it is. */
   submit(type: OrchestrationEvent.Tag | (string & {}), path: string, data: object): Effect.Effect<void> {
-    return Effect.suspend(() => {
+    return atOnce(Effect.suspend(() => {
+      if (this.closed) return Effect.never
       const expected = this.version++
       return Effect.asVoid(this.store.submit(this.stream, [this.event(type, path, data)], expected))
+    }))
+  }
+
+  /** Writes nothing any more: who still appends waits for ever. Succeeds once everything under way is answered. */
+  get close(): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      this.closed = true
+      if (this.underWay === 0) return resume(Effect.void)
+      this.onQuiet = () => resume(Effect.void)
     })
   }
 
@@ -66,6 +83,11 @@ export class RunJournal {
   get truncate(): Effect.Effect<void, EventStoreError> {
     return Effect.suspend(() => this.store.truncateBefore(this.stream, this.version))
   }
+
+  private readonly answered = (): Effect.Effect<void> =>
+    Effect.sync(() => {
+      if (--this.underWay === 0) this.onQuiet?.()
+    })
 
   private readonly failed = (error: VersionConflict | EventStoreError): Effect.Effect<never> =>
     Effect.andThen(this.onFailure(error), Effect.interrupt)
@@ -78,3 +100,6 @@ export class RunJournal {
     return { type, data: data as NewEvent["data"], meta }
   }
 }
+
+/** No fiber may come between the count of a version and its place in the queue: the store would meet them swapped. */
+const atOnce = Effect.provideService(Scheduler.PreventSchedulerYield, true)

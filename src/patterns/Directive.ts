@@ -73,7 +73,10 @@ export const stop: Stop = { _tag: "Stop" }
 export const restart: {
   (): Restart<undefined, Escalate>
   <S extends Schedule.Schedule<unknown, any>>(schedule: S): Restart<S, Escalate>
-  <S extends Schedule.Schedule<unknown, any>, Then extends AfterRestart>(schedule: S, afterwards: Then): Restart<S, Then>
+  <S extends Schedule.Schedule<unknown, any>, Then extends AfterRestart>(
+    schedule: S,
+    afterwards: Then
+  ): Restart<S, Then>
 } = (schedule?: Schedule.Schedule<unknown, any>, afterwards: AfterRestart = escalate): Restart<any, any> => ({
   _tag: "Restart",
   schedule,
@@ -108,13 +111,20 @@ export type Rules<E> = {
 type Of<Rule> = Rule extends (...args: Array<never>) => infer D ? D : Rule
 
 /** What leaves the supervisor under a directive: nothing, or something. */
-type Escapes<D> = D extends Resume<unknown> ? never
-  : D extends Restart<infer S, infer Then> ? ([S] extends [undefined] ? never : Then)
-  : D
+type Escapes<D> =
+  D extends Resume<unknown>
+    ? never
+    : D extends Restart<infer S, infer Then>
+      ? [S] extends [undefined]
+        ? never
+        : Then
+      : D
 
 /** Those errors of `E` that can leave a supervisor with the rules `P`. */
 export type Escaping<E, P> = E extends { readonly _tag: infer T extends keyof P }
-  ? [Escapes<Of<P[T]>>] extends [never] ? never : E
+  ? [Escapes<Of<P[T]>>] extends [never]
+    ? never
+    : E
   : E
 
 /** The values the rules answer with. */

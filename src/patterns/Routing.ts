@@ -193,7 +193,7 @@ export const byCapability = <In>(
     const holders = indexByCapability(roster, members)
     const groups = new Map<string, Router<In>>()
     const groupOf = (needed: ReadonlyArray<string>): Router<In> | undefined => {
-      const key = JSON.stringify([...new Set(needed)].toSorted())
+      const key = JSON.stringify(needed.length < 2 ? needed : [...new Set(needed)].toSorted())
       const known = groups.get(key)
       if (known !== undefined) return known
       const group = intersect(needed, holders, members)

@@ -50,7 +50,7 @@ export const supervise = (team: Team.Team, input: unknown): Effect.Effect<any, a
   })
 }
 
-const takeTurns = Effect.fnUntraced(function*(team: Team.Team, call: Call): Effect.fn.Return<any, any, any> {
+const takeTurns = Effect.fnUntraced(function* (team: Team.Team, call: Call): Effect.fn.Return<any, any, any> {
   let turn: Turn = { _tag: "Assign", again: undefined }
   while (true) {
     switch (turn._tag) {
@@ -79,7 +79,7 @@ type Route = typeof Route.Type
 
 const route = Decision.make<Route>("route", Route)
 
-const assign = Effect.fnUntraced(function*(
+const assign = Effect.fnUntraced(function* (
   team: Team.Team,
   call: Call,
   again: number | undefined
@@ -90,7 +90,10 @@ const assign = Effect.fnUntraced(function*(
   }
   const routed = yield* team.isForegone
     ? Effect.succeed<Route>({ _tag: "Reserved", worker: team.names[0]!, confidence: 1 })
-    : route(facts, Effect.clockWith((clock) => Effect.sync(() => reserve(team, call, again, clock))))
+    : route(
+        facts,
+        Effect.clockWith((clock) => Effect.sync(() => reserve(team, call, again, clock)))
+      )
   if (routed._tag === "Nobody") return yield* nobody(team, call, routed.stopped)
   const worker = yield* workerNamed(team, routed.worker)
   if (routed._tag === "Reserved") {
@@ -135,7 +138,11 @@ const workerNamed = (team: Team.Team, worker: string): Effect.Effect<number> => 
     : Effect.succeed(number)
 }
 
-const work = Effect.fnUntraced(function*(team: Team.Team, call: Call, worker: number): Effect.fn.Return<Turn, any, any> {
+const work = Effect.fnUntraced(function* (
+  team: Team.Team,
+  call: Call,
+  worker: number
+): Effect.fn.Return<Turn, any, any> {
   const slot = (call.slot ??= team.enter(worker))
   const end = yield* interruptible(team, worker, team.agents[worker]!.run(call.input))
   call.slot = undefined
@@ -218,7 +225,7 @@ const verdict = Decision.make<Team.Verdict>("verdict", Verdict)
 const noConsequences: Team.Verdict = { circuitOpened: false, gaveUp: false }
 
 /** Does what the policy says about the failure. */
-const react = Effect.fnUntraced(function*(
+const react = Effect.fnUntraced(function* (
   team: Team.Team,
   call: Call,
   failed: Extract<Turn, { readonly _tag: "Failed" }>
@@ -288,7 +295,7 @@ const count = (team: Team.Team, restarted: boolean, opened: boolean): Effect.Eff
 }
 
 /** Delay before the next try. `undefined`: the schedule is done. */
-const nextDelay = Effect.fnUntraced(function*(
+const nextDelay = Effect.fnUntraced(function* (
   call: Call,
   schedule: Schedule.Schedule<unknown, any>,
   error: unknown
@@ -304,7 +311,7 @@ const nextDelay = Effect.fnUntraced(function*(
 })
 
 /** Waits before a restart. The supervisor may give up meanwhile. */
-const backoff = Effect.fnUntraced(function*(team: Team.Team, delay: Duration.Duration) {
+const backoff = Effect.fnUntraced(function* (team: Team.Team, delay: Duration.Duration) {
   const slept = Run.withCurrent(({ run, scope }) => run.sleep(scope, "backoff", delay), Effect.sleep(delay))
   const end = yield* interruptible(team, -1, slept)
   if (end._tag === "GaveUp") return yield* gaveUp(team, end)

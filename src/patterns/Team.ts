@@ -123,12 +123,15 @@ export class Team {
     this.load = new Int32Array(count)
     this.assigned = new Float64Array(count)
     this.restarts = new Float64Array(count)
-    this.circuits = options.breaker === undefined ? undefined : {
-      rules: Breaker.rules(options.breaker),
-      states: Array.from<Circuit.State>({ length: count }).fill(Circuit.initial),
-      refusing: new WorkerHeap(count),
-      passedOver: isReroute(options.policy["CircuitOpen"])
-    }
+    this.circuits =
+      options.breaker === undefined
+        ? undefined
+        : {
+            rules: Breaker.rules(options.breaker),
+            states: Array.from<Circuit.State>({ length: count }).fill(Circuit.initial),
+            refusing: new WorkerHeap(count),
+            passedOver: isReroute(options.policy["CircuitOpen"])
+          }
     this.router = this.makeRouter(() => this.circuits?.passedOver === true)
   }
 
@@ -244,7 +247,10 @@ export class Team {
       isAvailable: (worker) =>
         !this.stopped.has(worker) && !(passesOver() && this.circuits?.refusing.has(worker) === true)
     }
-    return this.options.route.makeRouter(roster, Array.from(this.names, (_, worker) => worker))
+    return this.options.route.makeRouter(
+      roster,
+      Array.from(this.names, (_, worker) => worker)
+    )
   }
 
   private changed(worker: number): void {

@@ -96,7 +96,10 @@ export const rules = (options: Options<never>): Circuit.Rules => {
 }
 
 /** How the end of a call counts. */
-export const outcome = (exit: Exit.Exit<unknown, any>, isFailure: ((error: any) => boolean) | undefined): Circuit.Outcome => {
+export const outcome = (
+  exit: Exit.Exit<unknown, any>,
+  isFailure: ((error: any) => boolean) | undefined
+): Circuit.Outcome => {
   if (Exit.isSuccess(exit)) return "Success"
   const failure = Cause.findErrorOption(exit.cause)
   if (failure._tag === "Some") return isFailure === undefined || isFailure(failure.value) ? "Failure" : "Success"
@@ -171,7 +174,8 @@ export const protect: {
     const call = Effect.flatMap(admission(breaker.name, admit), (retryAfter): Effect.Effect<A, E | CircuitOpen, R> =>
       retryAfter === null
         ? self
-        : Effect.fail(new CircuitOpen({ name: breaker.name, retryAfter: Duration.millis(retryAfter) })))
+        : Effect.fail(new CircuitOpen({ name: breaker.name, retryAfter: Duration.millis(retryAfter) }))
+    )
     return Effect.onExitPrimitive(call, (exit) => {
       if (admittedIn === undefined) return undefined
       cell.state = Circuit.settle(cell.rules, cell.state, {

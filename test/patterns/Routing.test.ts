@@ -70,7 +70,10 @@ describe("Routing", () => {
             assert.isTrue(choice!.confidence >= 0 && choice!.confidence <= 1)
             if (routing.name.includes("leastLoaded") || routing.name === "byCapability(leastLoaded)") {
               const least = Math.min(...open.map((worker) => load[worker]!))
-              assert.strictEqual(choice!.worker, open.find((worker) => load[worker] === least))
+              assert.strictEqual(
+                choice!.worker,
+                open.find((worker) => load[worker] === least)
+              )
             }
             set(choice!.worker, () => load[choice!.worker]!++)
             break
@@ -108,7 +111,12 @@ describe("Routing", () => {
 
   it.prop(
     "T4: weighted gives each worker its weight in each cycle",
-    [Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 }))).check(Schema.isMinLength(5), Schema.isMaxLength(5))],
+    [
+      Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 }))).check(
+        Schema.isMinLength(5),
+        Schema.isMaxLength(5)
+      )
+    ],
     ([weights]) => {
       const total = weights.reduce((sum, weight) => sum + weight, 0)
       const { name } = setUp(Routing.weighted(Object.fromEntries(names.map((worker, i) => [worker, weights[i]!]))))
@@ -131,7 +139,10 @@ describe("Routing", () => {
 
   it("T5: byCapability asks for all capabilities, and breaks ties as told", () => {
     const has = [["ts"], ["ts", "sql"], ["sql", "ts"], ["sql"], []]
-    const { name } = setUp(Routing.byCapability((input: ReadonlyArray<string>) => input, Routing.roundRobin), has)
+    const { name } = setUp(
+      Routing.byCapability((input: ReadonlyArray<string>) => input, Routing.roundRobin),
+      has
+    )
     assert.deepStrictEqual([name(["ts", "sql"]), name(["sql", "ts"]), name(["ts", "sql"])], ["bob", "carol", "bob"])
     assert.strictEqual(name(["ts"]), "alice")
     assert.isUndefined(name(["cobol"]))
@@ -140,7 +151,10 @@ describe("Routing", () => {
 
   it("T5: many different needs are forgotten again, and still answered", () => {
     const all = Array.from({ length: 200 }, (_, i) => `skill ${i}`)
-    const { load, name, set } = setUp(Routing.byCapability((input: string) => [input]), [all, all])
+    const { load, name, set } = setUp(
+      Routing.byCapability((input: string) => [input]),
+      [all, all]
+    )
     for (const need of all) assert.strictEqual(name(need), "alice")
     set(0, () => load[0]!++)
     for (const need of all) assert.strictEqual(name(need), "bob")

@@ -27,13 +27,14 @@ type Failure = typeof Failures.Type
 type Run = (input: { readonly id: number }) => Effect.Effect<string, Failure>
 
 /** One process after the other over one state. `held` is reached at the end of the program, and let go by `release`. */
-const setUp = Effect.gen(function*() {
+const setUp = Effect.gen(function* () {
   const state = Memory.makeState()
   const gate = yield* Deferred.make<void>()
   let reached = yield* Deferred.make<void>()
   const hold = Agent.make("hold", {
     task: Task.make("Hold", { input: {}, output: {} }),
-    run: () => Effect.suspend(() => Effect.andThen(Deferred.succeed(reached, undefined), Effect.as(Deferred.await(gate), {})))
+    run: () =>
+      Effect.suspend(() => Effect.andThen(Deferred.succeed(reached, undefined), Effect.as(Deferred.await(gate), {})))
   })
   /** What a process is: its own supervisor, and the orchestration over it. */
   const processOf = (body: (hold: Effect.Effect<void>) => Effect.Effect<ReadonlyArray<string>>) =>
@@ -54,17 +55,26 @@ const setUp = Effect.gen(function*() {
     processOf,
     /** Runs until the program holds, then drops the process. */
     untilHeld: (job: Job) =>
-      inProcess(job, Effect.andThen(job.start({}), Effect.suspend(() => Deferred.await(reached)))),
+      inProcess(
+        job,
+        Effect.andThen(
+          job.start({}),
+          Effect.suspend(() => Deferred.await(reached))
+        )
+      ),
     finish: (job: Job) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         reached = yield* Deferred.make<void>()
         yield* Deferred.succeed(gate, undefined)
-        return yield* inProcess(job, Effect.flatMap(job.start({}), (handle) => handle.await))
+        return yield* inProcess(
+          job,
+          Effect.flatMap(job.start({}), (handle) => handle.await)
+        )
       }),
     events: (job: Job) =>
       inProcess(
         job,
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const store = yield* EventStore.EventStore
           const handle = yield* job.start({})
           const events = yield* Stream.runCollect(store.read(`run/${handle.id}` as never))
@@ -77,7 +87,11 @@ const setUp = Effect.gen(function*() {
 const tagOf = (run: Effect.Effect<string, Failure>): Effect.Effect<string> =>
   Effect.match(run, { onSuccess: (answer) => answer, onFailure: (error) => error._tag })
 
-const worker = (name: string, log: Array<string>, behave: () => Effect.Effect<string, Flaky> = () => Effect.succeed(name)) =>
+const worker = (
+  name: string,
+  log: Array<string>,
+  behave: () => Effect.Effect<string, Flaky> = () => Effect.succeed(name)
+) =>
   Agent.make(name, {
     task: Work,
     run: ({ id }) =>
@@ -88,7 +102,7 @@ const worker = (name: string, log: Array<string>, behave: () => Effect.Effect<st
   })
 /** Lets time pass, step by step, until the fiber is done. */
 const pass = <A, E>(fiber: Fiber.Fiber<A, E>, step: Duration.Input) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust(step)
     return yield* Fiber.join(fiber)
   })
@@ -97,7 +111,7 @@ const flaky = () => Effect.fail(new Flaky())
 
 describe("V8: in a run", () => {
   it.effect("assignments replay as recorded, whatever the load is by then", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { events, finish, processOf, untilHeld } = yield* setUp
       const log: Array<string> = []
       const make = (busy: boolean) => {
@@ -109,25 +123,26 @@ describe("V8: in a run", () => {
           onFailure: { Flaky: Directive.escalate, ContractViolation: Directive.escalate }
         })
         return processOf((hold) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             const first = yield* tagOf(team.run({ id: 1 }))
             yield* hold
             return [first, yield* tagOf(team.run({ id: 2 }))]
-          }))
+          })
+        )
       }
       yield* untilHeld(make(false))
       const job = make(true)
       assert.deepStrictEqual(yield* finish(job), ["alice", "bob"])
       assert.deepStrictEqual(log, ["alice 1", "bob 2"])
-      assert.deepStrictEqual((yield* events(job)).filter((event) => event.includes("team/")), [
-        "StepCompleted team/route",
-        "WorkerAssigned team/~WorkerAssigned",
-        "StepCompleted team/alice"
-      ])
-    }))
+      assert.deepStrictEqual(
+        (yield* events(job)).filter((event) => event.includes("team/")),
+        ["StepCompleted team/route", "WorkerAssigned team/~WorkerAssigned", "StepCompleted team/alice"]
+      )
+    })
+  )
 
   it.effect("an open circuit that was refused, is refused again; the new process's circuits stay as they are", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { finish, processOf, untilHeld } = yield* setUp
       const log: Array<string> = []
       const make = () => {
@@ -141,11 +156,12 @@ describe("V8: in a run", () => {
           }
         })
         const job = processOf((hold) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             const answers = [yield* tagOf(team.run({ id: 1 })), yield* tagOf(team.run({ id: 2 }))]
             yield* hold
             return answers
-          }))
+          })
+        )
         return { job, team }
       }
       const first = make()
@@ -157,10 +173,11 @@ describe("V8: in a run", () => {
       const stats = yield* Supervisor.stats(second.team)
       assert.strictEqual(stats.workers[0]!.circuit, "Closed")
       assert.strictEqual(stats.inFlight, 0)
-    }))
+    })
+  )
 
   it.effect("restarts replay as recorded and count for nothing in the new process", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { events, finish, processOf, untilHeld } = yield* setUp
       const log: Array<string> = []
       const make = () => {
@@ -173,11 +190,12 @@ describe("V8: in a run", () => {
           }
         })
         const job = processOf((hold) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             const answer = yield* tagOf(team.run({ id: 1 }))
             yield* hold
             return [answer]
-          }))
+          })
+        )
         return { job, team }
       }
       const first = make()
@@ -187,28 +205,32 @@ describe("V8: in a run", () => {
       assert.deepStrictEqual(yield* finish(second.job), ["RestartsExceeded"])
       assert.deepStrictEqual(log, ["alice 1", "alice 1", "alice 1"])
       assert.strictEqual((yield* Supervisor.stats(second.team)).restarts, 0)
-      assert.deepStrictEqual((yield* events(second.job)).filter((event) => /Worker|verdict|Timer/.test(event)), [
-        "WorkerAssigned team/~WorkerAssigned",
-        "WorkerFailed team/~WorkerFailed",
-        "StepCompleted team/verdict",
-        "TimerScheduled team/backoff",
-        "TimerFired team/backoff",
-        "WorkerRestarted team/~WorkerRestarted",
-        "WorkerFailed team/~WorkerFailed#2",
-        "StepCompleted team/verdict#2",
-        "TimerScheduled team/backoff#2",
-        "TimerFired team/backoff#2",
-        "WorkerRestarted team/~WorkerRestarted#2",
-        "WorkerFailed team/~WorkerFailed#3",
-        "StepCompleted team/verdict#3"
-      ])
-    }))
+      assert.deepStrictEqual(
+        (yield* events(second.job)).filter((event) => /Worker|verdict|Timer/.test(event)),
+        [
+          "WorkerAssigned team/~WorkerAssigned",
+          "WorkerFailed team/~WorkerFailed",
+          "StepCompleted team/verdict",
+          "TimerScheduled team/backoff",
+          "TimerFired team/backoff",
+          "WorkerRestarted team/~WorkerRestarted",
+          "WorkerFailed team/~WorkerFailed#2",
+          "StepCompleted team/verdict#2",
+          "TimerScheduled team/backoff#2",
+          "TimerFired team/backoff#2",
+          "WorkerRestarted team/~WorkerRestarted#2",
+          "WorkerFailed team/~WorkerFailed#3",
+          "StepCompleted team/verdict#3"
+        ]
+      )
+    })
+  )
 
   it.effect("being restarted for another's sake replays as recorded", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { finish, processOf, untilHeld } = yield* setUp
       const log: Array<string> = []
-      const make = Effect.gen(function*() {
+      const make = Effect.gen(function* () {
         const fail = yield* Deferred.make<string, Flaky>()
         let aliceCalls = 0
         let bobCalls = 0
@@ -216,28 +238,31 @@ describe("V8: in a run", () => {
           agents: [
             worker("alice", log, () => (++aliceCalls === 1 ? Effect.never : Effect.succeed("alice"))),
             worker("bob", log, () =>
-              ++bobCalls === 1 ? Effect.andThen(Effect.sleep("1 second"), Deferred.await(fail)) : Effect.succeed("bob"))
+              ++bobCalls === 1 ? Effect.andThen(Effect.sleep("1 second"), Deferred.await(fail)) : Effect.succeed("bob")
+            )
           ],
           strategy: "OneForAll",
           onFailure: { Flaky: Directive.restart(), ContractViolation: Directive.escalate }
         })
         yield* Deferred.fail(fail, new Flaky())
         return processOf((hold) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             const answers = yield* Stream.runCollect(Supervisor.runEach(team, [{ id: 1 }, { id: 2 }]))
             yield* hold
             return answers.map((result) => (result._tag === "Success" ? result.success : result.failure._tag))
-          }))
+          })
+        )
       })
       const fiber = yield* Effect.forkChild(untilHeld(yield* make), { startImmediately: true })
       yield* pass(fiber, "1 second")
       assert.deepStrictEqual(log.toSorted(), ["alice 1", "alice 1", "bob 2", "bob 2"])
       assert.deepStrictEqual(yield* finish(yield* make), ["alice", "bob"])
       assert.strictEqual(log.length, 4)
-    }))
+    })
+  )
 
   it.effect("a batch keeps the identities of its inputs", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { events, finish, processOf } = yield* setUp
       const log: Array<string> = []
       const team = Supervisor.make("team", {
@@ -245,7 +270,8 @@ describe("V8: in a run", () => {
         onFailure: { Flaky: Directive.escalate, ContractViolation: Directive.escalate }
       })
       const job = processOf(() =>
-        Effect.orDie(Stream.runCollect(Supervisor.runAll(team, [{ id: 1 }, { id: 2 }], { concurrency: 2 }))))
+        Effect.orDie(Stream.runCollect(Supervisor.runAll(team, [{ id: 1 }, { id: 2 }], { concurrency: 2 })))
+      )
       assert.deepStrictEqual(yield* finish(job), ["alice", "alice"])
       // One worker that nothing can take away: nothing is decided, so nothing but the note is recorded.
       assert.deepStrictEqual((yield* events(job)).filter((event) => event.includes("[")).toSorted(), [
@@ -254,10 +280,11 @@ describe("V8: in a run", () => {
         "WorkerAssigned [0]/team/~WorkerAssigned",
         "WorkerAssigned [1]/team/~WorkerAssigned"
       ])
-    }))
+    })
+  )
 
   it.effect("a program without the worker that was assigned does not match its journal", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { finish, processOf, untilHeld } = yield* setUp
       const log: Array<string> = []
       const make = (names: readonly [string, ...Array<string>]) => {
@@ -271,5 +298,6 @@ describe("V8: in a run", () => {
       yield* untilHeld(make(["alice", "bob"]))
       const error = yield* Effect.flip(finish(make(["bob", "carol"])))
       assert.strictEqual(error._tag, "NonDeterminism")
-    }))
+    })
+  )
 })

@@ -53,7 +53,7 @@ const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effe
 
 describe("policy", () => {
   it.effect("V1: each failure meets the rule for its tag, and no other", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const seen: Array<string> = []
       const alice = worker("alice", (_, id) => (id === 1 ? rejected("alice") : flaky("alice")))
       const team = Supervisor.make("team", {
@@ -74,10 +74,11 @@ describe("policy", () => {
       assert.strictEqual(yield* team.run({ id: 2 }), "instead")
       assert.deepStrictEqual(seen, ["Rejected by alice", "Flaky by alice"])
       assert.deepStrictEqual(alice.log, [1, 2])
-    }))
+    })
+  )
 
   it.effect("V1: a contract violation is a failure like any other; a defect is a bug that no rule sees", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const team = Supervisor.make("team", {
         agents: [worker("alice", () => Effect.die("bug")), worker("bob")],
         onFailure: { ...onFailure, ContractViolation: Directive.resume("resumed") }
@@ -85,21 +86,26 @@ describe("policy", () => {
       assert.strictEqual(yield* team.run({ id: "no number" } as never), "resumed")
       const exit = yield* Effect.exit(team.run({ id: 1 }))
       assert.isTrue(Exit.hasDies(exit))
-    }))
+    })
+  )
 
   it.effect("V2: reroute tries each worker once, then fails with the last error", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const agents = ["alice", "bob", "carol"].map((name) => worker(name, () => flaky(name)))
       const [alice, bob, carol] = agents as [Worker, Worker, Worker]
       const team = Supervisor.make("team", { agents: [alice, bob, carol], route: Routing.roundRobin, onFailure })
       const error = yield* Effect.flip(team.run({ id: 7 }))
       assert(error._tag === "Flaky")
       assert.strictEqual(error.by, "carol")
-      assert.deepStrictEqual(agents.map(({ log }) => log), [[7], [7], [7]])
-    }))
+      assert.deepStrictEqual(
+        agents.map(({ log }) => log),
+        [[7], [7], [7]]
+      )
+    })
+  )
 
   it.effect("restart waits by its schedule, then does what comes afterwards", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const alice = worker("alice", () => flaky("alice"))
       const bob = worker("bob")
       const team = Supervisor.make("team", {
@@ -119,10 +125,11 @@ describe("policy", () => {
       assert.strictEqual(yield* Fiber.join(fiber), "bob")
       assert.deepStrictEqual(alice.log, [1, 1, 1])
       assert.strictEqual((yield* Supervisor.stats(team)).workers[0]!.restarts, 2)
-    }))
+    })
+  )
 
   it.effect("V7: a stopped worker gets no more inputs; with all stopped there is NoWorker", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const alice = worker("alice", () => flaky("alice"))
       const bob = worker("bob", (call) => (call === 1 ? Effect.succeed("bob") : flaky("bob")))
       const team = Supervisor.make("team", { agents: [alice, bob], onFailure: { ...onFailure, Flaky: Directive.stop } })
@@ -136,14 +143,18 @@ describe("policy", () => {
         'Supervisor "team" has no agent for this input by "leastLoaded" (2 agents, 2 of them stopped).'
       )
       const { workers } = yield* Supervisor.stats(team)
-      assert.deepStrictEqual(workers.map(({ state }) => state), ["Stopped", "Stopped"])
-    }))
+      assert.deepStrictEqual(
+        workers.map(({ state }) => state),
+        ["Stopped", "Stopped"]
+      )
+    })
+  )
 })
 
 type Worker = ReturnType<typeof worker>
 
 /** Three workers; the first call of each hangs, save that of `bob`, which fails when told to. */
-const trio = Effect.fnUntraced(function*(strategy: Supervisor.Strategy) {
+const trio = Effect.fnUntraced(function* (strategy: Supervisor.Strategy) {
   const fail = yield* Deferred.make<string, Failure>()
   const hang = (call: number, name: string) => (call === 1 ? Effect.never : Effect.succeed(`${name} again`))
   const alice = worker("alice", (call) => hang(call, "alice"))
@@ -171,27 +182,34 @@ const trio = Effect.fnUntraced(function*(strategy: Supervisor.Strategy) {
 
 describe("strategies", () => {
   it.effect("V3: one-for-one restarts the failing call only", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { answers, calls, restarts } = yield* trio("OneForOne")
       assert.deepStrictEqual(calls, [[1], [2, 2], [3]])
       assert.deepStrictEqual(answers, [undefined, "bob again", undefined])
       assert.deepStrictEqual(restarts, [0, 1, 0])
-    }))
+    })
+  )
 
   it.effect("V3: one-for-all restarts the calls on all workers, and counts one restart", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { answers, calls, restarts } = yield* trio("OneForAll")
-      assert.deepStrictEqual(calls, [[1, 1], [2, 2], [3, 3]])
+      assert.deepStrictEqual(calls, [
+        [1, 1],
+        [2, 2],
+        [3, 3]
+      ])
       assert.deepStrictEqual(answers, ["alice again", "bob again", "carol again"])
       assert.deepStrictEqual(restarts, [0, 1, 0])
-    }))
+    })
+  )
 
   it.effect("V3: rest-for-one restarts the calls on workers declared later", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { answers, calls } = yield* trio("RestForOne")
       assert.deepStrictEqual(calls, [[1], [2, 2], [3, 3]])
       assert.deepStrictEqual(answers, [undefined, "bob again", "carol again"])
-    }))
+    })
+  )
 })
 
 describe("restart intensity", () => {
@@ -217,7 +235,7 @@ describe("restart intensity", () => {
   )
 
   it.effect("V4: one restart too many ends every call in flight, also those that wait", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const alice = worker("alice", () => flaky("alice"))
       const bob = worker("bob", () => Effect.never)
       const carol = worker("carol", () => rejected("carol"))
@@ -234,10 +252,7 @@ describe("restart intensity", () => {
       assert(error._tag === "RestartsExceeded")
       assert.deepInclude(error, { supervisor: "team", restarts: 3, worker: "alice" })
       assert.instanceOf(error.cause, Flaky)
-      assert.strictEqual(
-        error.message,
-        'Supervisor "team" gave up: "alice" failed again after 3 restarts within 1m.'
-      )
+      assert.strictEqual(error.message, 'Supervisor "team" gave up: "alice" failed again after 3 restarts within 1m.')
       // The call that waits had one of the three.
       assert.deepStrictEqual(alice.log, [0, 0, 0])
       for (const fiber of [hanging, waiting]) {
@@ -246,10 +261,11 @@ describe("restart intensity", () => {
       }
       const stats = yield* Supervisor.stats(team)
       assert.deepInclude(stats, { inFlight: 0, restarts: 0 })
-    }))
+    })
+  )
 
   it.effect("V4: restarts stop counting when the period has passed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const alice = worker("alice", (call) => (call % 2 === 1 ? flaky("alice") : Effect.succeed("alice")))
       const team = Supervisor.make("team", {
         agents: [alice],
@@ -263,14 +279,15 @@ describe("restart intensity", () => {
       yield* Effect.ignore(team.run({ id: 3 }))
       yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* Supervisor.stats(team)).restarts, 0)
-    }))
+    })
+  )
 })
 
 describe("breakers", () => {
   const breaker = { trip: Breaker.consecutive(2), openFor: "1 second" } as const
 
   it.effect("V5: with reroute, routing passes over open circuits, and comes back to them with one probe", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const alice = worker("alice", (call) => (call <= 2 ? flaky("alice") : Effect.succeed("alice")))
       const bob = worker("bob")
       const team = Supervisor.make("team", {
@@ -279,15 +296,22 @@ describe("breakers", () => {
         onFailure: { ...onFailure, CircuitOpen: Directive.reroute }
       })
       for (const id of [1, 2, 3, 4]) assert.strictEqual(yield* team.run({ id }), "bob")
-      assert.deepStrictEqual([alice.log, bob.log], [[1, 2], [1, 2, 3, 4]])
+      assert.deepStrictEqual(
+        [alice.log, bob.log],
+        [
+          [1, 2],
+          [1, 2, 3, 4]
+        ]
+      )
       assert.strictEqual((yield* Supervisor.stats(team)).workers[0]!.circuit, "Open")
       yield* TestClock.adjust("1 second")
       assert.strictEqual(yield* team.run({ id: 5 }), "alice")
       assert.strictEqual((yield* Supervisor.stats(team)).workers[0]!.circuit, "Closed")
-    }))
+    })
+  )
 
   it.effect("V5: CircuitOpen leaves when all who could take the input are open", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const alice = worker("alice", () => flaky("alice"), ["ts"])
       const bob = worker("bob")
       const team = Supervisor.make("team", {
@@ -304,10 +328,11 @@ describe("breakers", () => {
       assert.deepStrictEqual([error.name, Duration.toMillis(error.retryAfter)], ["alice", 700])
       assert.strictEqual((yield* Effect.flip(team.run({ id: 10 })))._tag, "NoWorker")
       assert.deepStrictEqual(alice.log, [1, 2])
-    }))
+    })
+  )
 
   it.effect("V5: with any other rule, the refusal of the chosen worker meets that rule", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const alice = worker("alice", () => flaky("alice"))
       const team = Supervisor.make("team", {
         agents: [alice, worker("bob")],
@@ -318,10 +343,11 @@ describe("breakers", () => {
       yield* team.run({ id: 2 })
       assert.strictEqual(yield* team.run({ id: 3 }), "later")
       assert.deepStrictEqual(alice.log, [1, 2])
-    }))
+    })
+  )
 
   it.effect("V5: a restart meets the circuit that its own failures opened", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const alice = worker("alice", () => flaky("alice"))
       const bob = worker("bob")
       const team = Supervisor.make("team", {
@@ -331,10 +357,11 @@ describe("breakers", () => {
       })
       assert.strictEqual(yield* team.run({ id: 1 }), "bob")
       assert.deepStrictEqual(alice.log, [1, 1])
-    }))
+    })
+  )
 
   it.effect("V5: what isFailure does not accept speaks for the worker", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const alice = worker("alice", (call) => (call === 2 ? rejected("alice") : flaky("alice")))
       const team = Supervisor.make("team", {
         agents: [alice],
@@ -343,12 +370,13 @@ describe("breakers", () => {
       })
       for (const id of [1, 2, 3]) yield* Effect.flip(team.run({ id }))
       assert.strictEqual((yield* Supervisor.stats(team)).workers[0]!.circuit, "Closed")
-    }))
+    })
+  )
 })
 
 describe("load", () => {
   it.effect("V6: places are given back after success, failure, defect and interruption", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const ends = [Effect.succeed("ok"), rejected("alice"), Effect.die("bug"), Effect.never]
       const alice = worker("alice", (_, id) => ends[id]!)
       const team = Supervisor.make("team", {
@@ -363,10 +391,11 @@ describe("load", () => {
       const stats = yield* Supervisor.stats(team)
       assert.strictEqual(stats.inFlight, 0)
       assert.strictEqual(stats.workers[0]!.assigned, 4)
-    }))
+    })
+  )
 
   it.effect("V6: an interrupted probe leaves its place to another", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const ends = [rejected("alice"), Effect.never, Effect.succeed("ok")]
       const team = Supervisor.make("team", {
         agents: [worker("alice", (_, id) => ends[id]!)],
@@ -379,20 +408,28 @@ describe("load", () => {
       assert.strictEqual((yield* Effect.flip(team.run({ id: 2 })))._tag, "CircuitOpen")
       yield* Fiber.interrupt(probe)
       assert.strictEqual(yield* team.run({ id: 2 }), "ok")
-    }))
+    })
+  )
 
   it.effect("leastLoaded spreads concurrent calls", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const agents = [worker("alice", () => Effect.never), worker("bob", () => Effect.never)] as const
       const team = Supervisor.make("team", { agents, onFailure })
       const fibers = yield* Effect.forEach([1, 2, 3, 4], (id) => start(team.run({ id })))
       yield* settle
-      assert.deepStrictEqual(agents.map(({ log }) => log), [[1, 3], [2, 4]])
+      assert.deepStrictEqual(
+        agents.map(({ log }) => log),
+        [
+          [1, 3],
+          [2, 4]
+        ]
+      )
       yield* Fiber.interruptAll(fibers)
-    }))
+    })
+  )
 
   it.effect("restarts and opened circuits are counted as metrics", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const alice = worker("alice", (call) => (call === 1 ? flaky("alice") : Effect.succeed("alice")))
       const team = Supervisor.make("metered", {
         agents: [alice],
@@ -407,16 +444,17 @@ describe("load", () => {
       yield* TestClock.adjust("2 seconds")
       assert.strictEqual(yield* Fiber.join(fiber), "alice")
       const counters = (yield* Metric.snapshot).filter(({ attributes }) => attributes?.["supervisor"] === "metered")
-      assert.deepStrictEqual(
-        counters.map(({ id, state }) => [id, (state as { count: number }).count]).toSorted(),
-        [["tutti_supervisor_circuits_opened_total", 1], ["tutti_supervisor_restarts_total", 1]]
-      )
-    }))
+      assert.deepStrictEqual(counters.map(({ id, state }) => [id, (state as { count: number }).count]).toSorted(), [
+        ["tutti_supervisor_circuits_opened_total", 1],
+        ["tutti_supervisor_restarts_total", 1]
+      ])
+    })
+  )
 })
 
 describe("batches", () => {
   it.effect("V9: runAll answers in input order, with at most so many calls at once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let running = 0
       let most = 0
       const slow = (name: string) =>
@@ -425,17 +463,22 @@ describe("batches", () => {
             Effect.andThen(Effect.sleep(`${10 - id} seconds`)),
             Effect.as(`${id}`),
             Effect.ensuring(Effect.sync(() => running--))
-          ))
+          )
+        )
       const team = Supervisor.make("team", { agents: [slow("alice"), slow("bob"), slow("carol")], onFailure })
       const ids = Array.from({ length: 9 }, (_, id) => ({ id }))
       const fiber = yield* start(Stream.runCollect(Supervisor.runAll(team, ids, { concurrency: 2 })))
       yield* TestClock.adjust("1 minute")
-      assert.deepStrictEqual(yield* Fiber.join(fiber), ids.map(({ id }) => `${id}`))
+      assert.deepStrictEqual(
+        yield* Fiber.join(fiber),
+        ids.map(({ id }) => `${id}`)
+      )
       assert.strictEqual(most, 2)
-    }))
+    })
+  )
 
   it.effect("V9: runAll ends with the first failure; runEach answers it and goes on", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const alice = worker("alice", (_, id) => (id === 2 ? rejected("alice") : Effect.succeed(`${id}`)))
       const team = Supervisor.make("team", { agents: [alice], onFailure })
       const ids = [{ id: 1 }, { id: 2 }, { id: 3 }]
@@ -443,12 +486,13 @@ describe("batches", () => {
       assert.deepStrictEqual(alice.log, [1, 2])
       const results = yield* team.pipe(Supervisor.runEach(ids), Stream.runCollect)
       assert.deepStrictEqual(results.map(Result.isSuccess), [true, false, true])
-    }))
+    })
+  )
 })
 
 describe("nesting", () => {
   it.effect("an inner supervisor that gives up is one failure to the outer one", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const alice = worker("alice", () => flaky("alice"))
       const bob = worker("bob")
       const inner = Supervisor.make("inner", {
@@ -462,7 +506,8 @@ describe("nesting", () => {
       })
       assert.strictEqual(yield* outer.run({ id: 1 }), "bob")
       assert.deepStrictEqual([alice.log, bob.log], [[1, 1, 1], [1]])
-    }))
+    })
+  )
 
   it("mistakes are named where they are made", () => {
     const alice = worker("alice")

@@ -371,7 +371,7 @@ describe("TaskGraph", () => {
         throw bug
       }
       const base = TaskGraph.make("g", input)
-      const graphs = [
+      const graphs: ReadonlyArray<Agent.Agent<{ readonly seed: string }, unknown>> = [
         base.add("a", echo, { when: (): boolean => boom(), input: () => "a" }),
         base.add("a", echo, { input: boom }),
         base.addEach("a", echo, { over: (): Array<string> => boom(), input: (item) => item }),

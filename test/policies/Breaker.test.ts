@@ -15,7 +15,7 @@ const tag = (breaker: Breaker.Breaker<never>) => Effect.map(breaker.state, (stat
 
 describe("Breaker", () => {
   it.effect("B1: a refused call does not run, and says when to come back", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let calls = 0
       const breaker = Breaker.make("stripe", options)
       const call = Effect.suspend(() => {
@@ -30,10 +30,11 @@ describe("Breaker", () => {
       assert(error._tag === "CircuitOpen")
       assert.strictEqual(error.name, "stripe")
       assert.strictEqual(Duration.toMillis(error.retryAfter), 600)
-    }))
+    })
+  )
 
   it.effect("B2: an interrupted probe gives its place back and decides nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const breaker = Breaker.make("stripe", options)
       const fail = Breaker.protect(Effect.fail(new Down()), breaker)
       yield* Effect.flip(fail)
@@ -45,21 +46,26 @@ describe("Breaker", () => {
       assert.strictEqual(yield* tag(breaker), "HalfOpen")
       assert.strictEqual(yield* Breaker.protect(Effect.succeed(1), breaker), 1)
       assert.strictEqual(yield* tag(breaker), "Closed")
-    }))
+    })
+  )
 
   it.effect("B3: errors that say nothing against the callee do not trip; defects do", () =>
-    Effect.gen(function*() {
-      const breaker = Breaker.make<Down | Invalid>("stripe", { ...options, isFailure: (error) => error._tag === "Down" })
+    Effect.gen(function* () {
+      const breaker = Breaker.make<Down | Invalid>("stripe", {
+        ...options,
+        isFailure: (error) => error._tag === "Down"
+      })
       yield* Effect.flip(Breaker.protect(Effect.fail(new Down()), breaker))
       yield* Effect.flip(Breaker.protect(Effect.fail(new Invalid()), breaker))
       yield* Effect.flip(Breaker.protect(Effect.fail(new Down()), breaker))
       assert.strictEqual(yield* tag(breaker), "Closed")
       yield* Effect.exit(Breaker.protect(Effect.die("bug"), breaker))
       assert.strictEqual(yield* tag(breaker), "Open")
-    }))
+    })
+  )
 
   it.effect("B4: a replay refuses what was refused, although the circuit is closed by then", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const state = Memory.makeState()
       const gate = yield* Deferred.make<void>()
       const reached = yield* Deferred.make<void>()
@@ -86,11 +92,13 @@ describe("Breaker", () => {
           output: Schema.Array(Schema.String),
           key: () => "one",
           run: () =>
-            Effect.gen(function*() {
-              const outcome = pay.run({}).pipe(
-                Breaker.protect(breaker),
-                Effect.match({ onSuccess: () => "paid", onFailure: (error) => error._tag })
-              )
+            Effect.gen(function* () {
+              const outcome = pay
+                .run({})
+                .pipe(
+                  Breaker.protect(breaker),
+                  Effect.match({ onSuccess: () => "paid", onFailure: (error) => error._tag })
+                )
               const first = yield* outcome
               const second = yield* outcome
               yield* Effect.orDie(hold.run({}))
@@ -102,7 +110,8 @@ describe("Breaker", () => {
       const result = yield* runtime((Pay) => Effect.flatMap(Pay.start({}), (handle) => handle.await))
       assert.deepStrictEqual(result, ["Down", "CircuitOpen"])
       assert.strictEqual(calls, 1)
-    }))
+    })
+  )
 
   it("rules that cannot hold are refused when they are written", () => {
     assert.throws(() => Breaker.consecutive(0), "failures must be a positive integer, got 0")

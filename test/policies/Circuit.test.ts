@@ -95,13 +95,23 @@ const follow = (rules: Circuit.Rules, commands: ReadonlyArray<Command>): void =>
 const Commands = Schema.Array(Command).check(Schema.isMaxLength(80))
 
 describe("Circuit", () => {
-  it.prop("C1-C5: follows the model, tripped by failures in a row", [Commands], ([commands]) => {
-    follow({ trip: { _tag: "Consecutive", failures: 2 }, openFor: 100, probes: 2 }, commands)
-  }, { arbitrary: { runs: 400 } })
+  it.prop(
+    "C1-C5: follows the model, tripped by failures in a row",
+    [Commands],
+    ([commands]) => {
+      follow({ trip: { _tag: "Consecutive", failures: 2 }, openFor: 100, probes: 2 }, commands)
+    },
+    { arbitrary: { runs: 400 } }
+  )
 
-  it.prop("C1-C5: follows the model, tripped by the rate of failures", [Commands], ([commands]) => {
-    follow({ trip: { _tag: "Rate", threshold: 0.5, size: 4, minimumCalls: 3 }, openFor: 100, probes: 1 }, commands)
-  }, { arbitrary: { runs: 400 } })
+  it.prop(
+    "C1-C5: follows the model, tripped by the rate of failures",
+    [Commands],
+    ([commands]) => {
+      follow({ trip: { _tag: "Rate", threshold: 0.5, size: 4, minimumCalls: 3 }, openFor: 100, probes: 1 }, commands)
+    },
+    { arbitrary: { runs: 400 } }
+  )
 
   const rules: Circuit.Rules = { trip: { _tag: "Consecutive", failures: 1 }, openFor: 100, probes: 1 }
   const opened = Circuit.settle(rules, Circuit.initial, { generation: 0, outcome: "Failure", now: 0 })

@@ -228,13 +228,13 @@ export const compose = <In, Out, E, R>(
   }
 ): Agent<In, Out, E, R> => {
   const scoped = Run.scoped(name)
+  const inSpan = Span.named(name)
   return make_(name, options.capabilities ?? [], (input) =>
-    Effect.withSpan(
+    inSpan(
       Effect.withFiber((fiber) => {
         Run.witnessed(fiber, name)
         return scoped(Effect.suspend(() => options.run(input)))
-      }),
-      name
+      })
     )
   )
 }

@@ -19,7 +19,7 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { RunStatus } from "../core/RunLifeCycle.ts"
-import type { StoredEvent } from "../event-store/Envelope.ts"
+import type { NewEvent, StoredEvent } from "../event-store/Envelope.ts"
 import { EventStore } from "../event-store/EventStore.ts"
 import * as Lease from "../persistence/Lease.ts"
 import { Persistence } from "../persistence/Persistence.ts"
@@ -193,16 +193,18 @@ class JournalEngine {
       const history = RunHistory.fold(yield* this.store.readArray(runStream(runId)))
       if (history === undefined || history.ended !== undefined || this.live.has(runId)) return
       const { epoch, owner } = this.lease
-      const claim = {
-        type: "RunRecovered",
-        data: { owner, epoch },
-        meta: { runId, correlationId: runId, definition: definition.name, definitionVersion: history.definitionVersion, epoch }
-      }
-      const claimed = yield* this.store.append(runStream(runId), [claim], history.version).pipe(
+      const { definitionVersion } = history
+      const meta = { runId, correlationId: runId, definition: definition.name, definitionVersion, epoch }
+      const claim: ReadonlyArray<NewEvent> = [
+        { type: "RunRecovered", data: { owner, epoch }, meta },
+        // Said again: a run that was blocked meanwhile would be taken for one that is running.
+        ...(history.paused ? [{ type: "RunPaused", data: {}, meta }] : [])
+      ]
+      const claimed = yield* this.store.append(runStream(runId), claim, history.version).pipe(
         Effect.as(true),
         Effect.catchTag("VersionConflict", () => Effect.succeed(false))
       )
-      if (claimed) yield* this.launch(definition, runId, { ...history, version: history.version + 1 })
+      if (claimed) yield* this.launch(definition, runId, { ...history, version: history.version + claim.length })
     }))
   }
 

@@ -178,7 +178,7 @@ export class LiveRun implements Run.Run {
   }
 
   isAbandoned(): boolean {
-    return this.stopped === "lost"
+    return this.stopped === "lost" || this.stopped === "replaced"
   }
 
   readonly now: Effect.Effect<number> = Effect.suspend(() =>
@@ -278,6 +278,8 @@ export class LiveRun implements Run.Run {
   private readonly replaced: Effect.Effect<void> = Effect.suspend(() => {
     if (this.stopped !== undefined) return Effect.void
     this.stopped = "replaced"
+    // What is under way in other branches is begun anew by the successor.
+    this.fiber?.interruptUnsafe()
     return Effect.andThen(this.journal.close, Effect.sync(() => this.options.onReplaced()))
   })
 

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { ContractViolation } from "../core/AgentError.ts"
 import * as Run from "../core/Run.ts"
 import * as StepPath from "../core/StepPath.ts"
 import * as Task from "../core/Task.ts"
@@ -63,6 +64,7 @@ export { InvalidInput } from "./OrchestrationCodec.ts"
  *
  * - `version` is stored with each run. A run in flight is carried out only by its own version, or by one that lists it
  *   in `compatibleWith` (see `patched`).
+ * - `error` lists the failures of the program; `ContractViolation`, which every agent may fail with, is always one.
  * - `key` names the run: starting twice with the same key is one run.
  * - `startMarkers` writes an event when a step begins, for those who follow the log. It costs one event more per step.
  *
@@ -79,11 +81,11 @@ export const make = <
 >(
   name: Name,
   options: Options<I, O, E, R>
-): Orchestration<Name, Task.ToSchema<I>["Type"], Task.ToSchema<O>["Type"], E["Type"], R> => {
+): Orchestration<Name, Task.ToSchema<I>["Type"], Task.ToSchema<O>["Type"], E["Type"] | ContractViolation, R> => {
   const codec = OrchestrationCodec.make(
     Task.toSchema(options.input),
     Task.toSchema(options.output),
-    options.error ?? Schema.Never
+    options.error === undefined ? ContractViolation : Schema.Union([options.error, ContractViolation])
   )
   const registered = Context.Service<Registered<Name>, true>(`tutti/durable/Orchestration/Registered/${name}`)
   const version = options.version ?? 1
@@ -124,7 +126,7 @@ export interface Options<
   readonly startMarkers?: boolean
   readonly run: (
     input: Task.ToSchema<I>["Type"]
-  ) => Effect.Effect<Task.ToSchema<O>["Type"], E["Type"], R>
+  ) => Effect.Effect<Task.ToSchema<O>["Type"], E["Type"] | ContractViolation, R>
 }
 
 const runIdOf = (name: string, key: string) => `${StepPath.segment(name)}/${key}`

@@ -19,6 +19,9 @@ import type { Entry } from "./RunHistory.ts"
 /** Scheduler turns without a new question after which every fiber is taken to wait (R2). */
 const settleTurns = 6
 
+/** A scheduler that knows priorities runs the pump when nothing else can run. */
+const afterAllOthers = Number.MAX_SAFE_INTEGER
+
 export interface Mismatch {
   readonly path: string
   readonly expected: string
@@ -99,12 +102,13 @@ export class Replay {
           yield* this.options.onCancelRequested(entry)
           continue
         }
+        const { questions } = this
         const deliver = this.waiting.get(this.cursor)
         if (deliver !== undefined) {
           this.waiting.delete(this.cursor)
           this.advance(entry)
           deliver(Effect.succeed(entry))
-        } else if (!(yield* this.becomesAsked)) {
+        } else if (!(yield* this.becomesAsked(questions))) {
           return yield* this.options.onMismatch(this.mismatch(entry))
         }
       }
@@ -137,7 +141,7 @@ export class Replay {
   private get settle(): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
       for (let quiet = 0, seen = this.questions; quiet < settleTurns; quiet++) {
-        yield* Effect.yieldNow
+        yield* Effect.yieldNowWith(afterAllOthers)
         if (seen !== this.questions) {
           seen = this.questions
           quiet = 0
@@ -146,17 +150,19 @@ export class Replay {
     })
   }
 
-  /** Waits for a further question. `false`: others wait, and none came in time. */
-  private get becomesAsked(): Effect.Effect<boolean> {
+  /** Waits for a question beyond those that were looked at. `false`: others wait, and none came in time. */
+  private becomesAsked(questions: number): Effect.Effect<boolean> {
     return Effect.gen({ self: this }, function*() {
       const others = this.frontier.size + this.waiting.size > 0
-      const asked = Effect.as(this.nextQuestion, true)
+      const asked = Effect.as(this.questionAfter(questions), true)
       return yield* others ? Effect.raceFirst(asked, Effect.as(Effect.sleep(this.options.patience), false)) : asked
     })
   }
 
-  private get nextQuestion(): Effect.Effect<void> {
+  private questionAfter(questions: number): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
+      // It may have come before this fiber began to wait.
+      if (this.questions !== questions) return resume(Effect.void)
       this.wakePump = () => resume(Effect.void)
       return Effect.sync(() => {
         this.wakePump = undefined

@@ -30,6 +30,7 @@ export class RunJournal {
   /** Appends that are not answered yet, and who waits for the last of them. */
   private underWay = 0
   private onQuiet: (() => void) | undefined
+  private submitted: Effect.Effect<unknown, unknown> = Effect.void
   private readonly store: typeof EventStore.Service
   private readonly identity: Identity
   private readonly onFailure: (error: VersionConflict | EventStoreError) => Effect.Effect<void>
@@ -66,17 +67,20 @@ export class RunJournal {
     return atOnce(Effect.suspend(() => {
       if (this.closed) return Effect.never
       const expected = this.version++
-      return Effect.asVoid(this.store.submit(this.stream, [this.event(type, path, data)], expected))
+      return Effect.map(this.store.submit(this.stream, [this.event(type, path, data)], expected), (durable) => {
+        this.submitted = durable
+      })
     }))
   }
 
   /** Writes nothing any more: who still appends waits for ever. Succeeds once everything under way is answered. */
   get close(): Effect.Effect<void> {
-    return Effect.callback((resume) => {
+    const quiet = Effect.callback<void>((resume) => {
       this.closed = true
       if (this.underWay === 0) return resume(Effect.void)
       this.onQuiet = () => resume(Effect.void)
     })
+    return Effect.andThen(quiet, Effect.suspend(() => Effect.ignore(this.submitted)))
   }
 
   /** Forgets what is older than the event appended last. */

@@ -30,7 +30,6 @@ export const run = <O extends Task.DataSchema, R, E extends Task.ErrorSchema = t
     readonly run: (info: Run.StepInfo) => Effect.Effect<O["Type"], E["Type"], R>
   }
 ): Effect.Effect<O["Type"], E["Type"], R> => {
-  const plain = Effect.suspend(() => options.run({ attempt: 1, idempotencyKey: "" }))
   return Run.withCurrent(
     ({ run, scope }) =>
       run.step<O["Type"], E["Type"], R>(scope, {
@@ -45,7 +44,11 @@ export const run = <O extends Task.DataSchema, R, E extends Task.ErrorSchema = t
           throw new Error(`step "${name}" returned a value that its schema does not allow: ${String(issue)}`)
         }
       }),
-    options.retry === undefined ? plain : Effect.retry(plain, options.retry)
+    Effect.suspend(() => {
+      let attempt = 0
+      const plain = Effect.suspend(() => options.run({ attempt: ++attempt, idempotencyKey: "" }))
+      return options.retry === undefined ? plain : Effect.retry(plain, options.retry)
+    })
   )
 }
 

@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Schedule, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/backends/Memory.ts"
-import { Agent, Engine, NonDeterminism, Orchestration, RunCancelled, Signal, Step, Task, Timer } from "../../src/index.ts"
+import { Agent, type ContractViolation, Engine, NonDeterminism, Orchestration, RunCancelled, Signal, Step, Task, Timer } from "../../src/index.ts"
 
 class Empty extends Schema.TaggedError<Empty>()("Empty", { reason: Schema.String }) {}
 
@@ -38,7 +38,7 @@ const Loud = (onCall?: () => void) =>
         const agent = shouter(onCall)
         const first = yield* agent.run(input)
         return yield* agent.run({ text: `${first.text}!` })
-      }).pipe(Effect.catchTag("ContractViolation", Effect.die))
+      })
   })
 
 it.effect("a run succeeds with the program's output, and once more from the log", () =>
@@ -219,7 +219,7 @@ it.effect("cancel interrupts the run, and its outcome is RunCancelled", () =>
 
 it.effect("continueAsNew begins anew and forgets", () =>
   Effect.gen(function*() {
-    const Count: Orchestration.Orchestration<"Count", { readonly n: number }, number, never, never> = Orchestration.make("Count", {
+    const Count: Orchestration.Orchestration<"Count", { readonly n: number }, number, ContractViolation, never> = Orchestration.make("Count", {
       input: { n: Schema.Int },
       output: Schema.Int,
       run: ({ n }) =>

@@ -29,10 +29,10 @@ const Hello = Orchestration.make("Hello", {
 })
 const durable = Hello.run({ name: "Ada", language: "it" })
 
-const program = Effect.all([plain, durable]).pipe(
+export const program = Effect.all([plain, durable]).pipe(
   Effect.provide(Hello.layer.pipe(Layer.provideMerge(EphemeralEngine.layer())))
 )
 
 export const expected = ['No word of "fr".', "Ciao, Ada!"]
-export const actual = await Effect.runPromise(program)
-for (const line of actual) console.log(line)
+
+if (import.meta.main) console.log(await Effect.runPromise(program))

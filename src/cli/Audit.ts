@@ -11,6 +11,7 @@ import * as Digest from "../core/Digest.ts"
 import { Engine } from "../durable/Engine.ts"
 import { openStatuses } from "../durable/RunCatalogue.ts"
 import type { RunHandle } from "../durable/RunHandle.ts"
+import type { StoredEvent } from "../event-store/Envelope.ts"
 import { Audit, type AuditInput, type AuditOutcome } from "./audit/AuditProgram.ts"
 import { viewOf } from "./audit/AuditView.ts"
 import * as LiveView from "./audit/LiveView.ts"
@@ -65,7 +66,7 @@ const audit = (place: Place) =>
     const { handle, resumed } = yield* startOrResume(place)
     if (resumed) Process.stdout.write(`Going on with audit ${handle.id}.\n`)
     else Process.stdout.write(`Audit ${handle.id} of ${place.root}\n`)
-    const events = handle.events.pipe(Stream.flatMap((event) => Stream.fromIterable([...viewOf(event), ...hint(event.type, event.meta.path, place, handle.id)])))
+    const events = handle.events.pipe(Stream.flatMap((event) => Stream.fromIterable([...viewOf(event), ...hint(event, place)])))
     const exit = yield* Effect.onInterrupt(
       Effect.andThen(LiveView.show(events).pipe(Journal.orSentence), Effect.exit(handle.await)),
       () => Effect.sync(() => void Process.stdout.write(`\nStopped. Start again to go on with ${handle.id}.\n`))
@@ -97,9 +98,9 @@ const busy = (runId: string) =>
   workError(`Another process is working on ${runId}. Follow it with: tutti tail ${runId}`)
 
 /** What a person must do next. */
-const hint = (type: string, path: string | undefined, place: Place, runId: string): ReadonlyArray<ViewEvent> =>
-  type === "StepCompleted" && place.approve && path?.endsWith("/stage") === true
-    ? [{ _tag: "Note", text: `waits for approval: npm run tutti -- approve ${runId}` }]
+const hint = ({ meta, type }: StoredEvent, place: Place): ReadonlyArray<ViewEvent> =>
+  type === "StepCompleted" && place.approve && meta.path?.endsWith("/stage") === true
+    ? [{ _tag: "Note", text: `waits for approval: npm run tutti -- approve ${meta.runId}` }]
     : []
 
 const conclude = (handle: RunHandle<AuditOutcome, unknown>, exit: Exit.Exit<AuditOutcome, unknown>) => {

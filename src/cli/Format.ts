@@ -1,8 +1,11 @@
 /** How events and runs look on one line. */
+import * as DateTime from "effect/DateTime"
 import type { StoredEvent } from "../event-store/Envelope.ts"
 import type { RunSummary } from "../durable/RunCatalogue.ts"
 
-export const timeOf = (timestamp: number): string => new Date(timestamp).toISOString().replace("T", " ").slice(0, 19)
+/** In UTC, to the second. */
+export const timeOf = (timestamp: number): string =>
+  DateTime.formatIso(DateTime.makeUnsafe(timestamp)).replace("T", " ").slice(0, 19)
 
 export const durationOf = (milliseconds: number): string => {
   if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`

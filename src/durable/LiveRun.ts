@@ -139,7 +139,10 @@ export class LiveRun implements Run.Run {
     return this.ask(scope, segment, (path, open) => ({
       replayed: (entry) => (entry.type === "TimerFired" ? Effect.void : this.mismatched(entry, "a timer")),
       live: Effect.gen({ self: this }, function*() {
-        const deadline = yield* SignalExchange.deadlineOf(this.journal, this.options.history, path, duration)
+        const deadline = yield* SignalExchange.deadlineOf(
+          { journal: this.journal, history: this.options.history, path },
+          duration
+        )
         yield* open(StepExecution.sleepUntil(deadline))
         yield* this.journal.append("TimerFired", path, {})
         yield* this.recorded(Effect.void)

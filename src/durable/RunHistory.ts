@@ -114,38 +114,36 @@ class Fold {
       if (event.type === "SignalReceived") this.consumed.add(data.inbox)
       return
     }
-    switch (event.type as OrchestrationEvent.Tag) {
-      case "RunStarted":
-        this.begin(data, data.input, data.definitionVersion, event.meta.timestamp)
-        break
-      case "RunContinued":
-        this.begin(data.started, data.input, data.definitionVersion, event.meta.timestamp)
-        for (const inbox of data.consumed) this.consumed.add(inbox)
-        break
-      case "RunRecovered":
-        this.owner = data.owner
-        this.epoch = data.epoch
-        break
-      case "RunPaused":
-        this.paused = true
-        break
-      case "RunResumed":
-        this.paused = false
-        break
-      case "StepStarted":
-        this.at(path).started = { at: event.meta.timestamp, digest: data.digest }
-        break
-      case "StepAttemptFailed":
-        this.failed(this.at(path), data, event.meta.timestamp)
-        break
-      case "TimerScheduled":
-        this.at(path).deadline = data.deadline
-        break
-      case "SignalRejected":
-        this.consumed.add(data.inbox)
-        break
-      default:
-        if (isEnd(event.type)) this.ended = { type: event.type, path, data, timestamp: event.meta.timestamp }
+    if (isEnd(event.type)) this.ended = { type: event.type, path, data, timestamp: event.meta.timestamp }
+    this.informed[event.type]?.(data, path, event.meta.timestamp)
+  }
+
+  /** What the events that are no answers tell. */
+  private readonly informed: { readonly [type: string]: (data: any, path: string, at: number) => void } = {
+    RunStarted: (data, _, at) => this.begin(data, data, at),
+    RunContinued: (data, _, at) => {
+      this.begin(data.started, data, at)
+      for (const inbox of data.consumed) this.consumed.add(inbox)
+    },
+    RunRecovered: (data) => {
+      this.owner = data.owner
+      this.epoch = data.epoch
+    },
+    RunPaused: () => {
+      this.paused = true
+    },
+    RunResumed: () => {
+      this.paused = false
+    },
+    StepStarted: (data, path, at) => {
+      this.at(path).started = { at, digest: data.digest }
+    },
+    StepAttemptFailed: (data, path, at) => this.failed(this.at(path), data, at),
+    TimerScheduled: (data, path) => {
+      this.at(path).deadline = data.deadline
+    },
+    SignalRejected: (data) => {
+      this.consumed.add(data.inbox)
     }
   }
 
@@ -167,10 +165,14 @@ class Fold {
     }
   }
 
-  private begin(started: any, input: unknown, version: number, at: number): void {
+  private begin(
+    started: RunHistory["started"],
+    { definitionVersion, input }: { readonly input: unknown; readonly definitionVersion: number },
+    at: number
+  ): void {
     this.started = started
     this.input = input
-    this.definitionVersion = version
+    this.definitionVersion = definitionVersion
     this.startedAt = at
     this.owner = started.owner
     this.epoch = started.epoch

@@ -13,9 +13,7 @@ import { sleepUntil } from "./StepExecution.ts"
 
 /** The deadline of a wait: fixed, and durable, when it is first reached. */
 export const deadlineOf = (
-  journal: RunJournal,
-  history: RunHistory,
-  path: string,
+  { history, journal, path }: { readonly journal: RunJournal; readonly history: RunHistory; readonly path: string },
   duration: Duration.Duration
 ): Effect.Effect<number> => {
   const known = history.unfinished.get(path)?.deadline
@@ -38,10 +36,10 @@ interface Reception<A> {
 /** Waits for the next signal that decodes and records it. To be called uninterruptibly. */
 export const receive = <A>(reception: Reception<A>): Effect.Effect<A | undefined> =>
   Effect.gen(function*() {
-    const { history, journal, path, spec } = reception
+    const { journal, path, spec } = reception
     const deadline = spec.timeout === undefined
       ? undefined
-      : yield* deadlineOf(journal, history, path, spec.timeout)
+      : yield* deadlineOf(reception, spec.timeout)
     while (true) {
       const signal = yield* nextSignal(reception, deadline)
       if (signal === undefined) {

@@ -4,7 +4,7 @@
  * Each step stands beside the compensation that reverses it. When the program does not succeed, the compensations of
  * the steps that did are run.
  *
- * Invariants (checked by `test/patterns/Saga.test.ts`):
+ * Invariants (checked by `test/patterns/Saga*.test.ts`):
  *
  *   S1. A compensation runs only if its step succeeded, and is recorded once.
  *   S2. Compensations run in reverse order of the steps' success, one after the other.
@@ -13,6 +13,9 @@
  *   S4. A compensation that fails does not stop the others.
  *   S5. Between the success of a step and the registration of its compensation, no interruption can strike.
  *   S6. A transaction inside another one that succeeded is undone with the outer one.
+ *   S7. A step that succeeds after its transaction has ended is undone at once: nobody else would.
+ *   S8. In a run, a transaction reaches no deeper than its steps: the body of a step is not replayed, so an undo in it
+ *       would be forgotten.
  *
  * Source: Garcia-Molina & Salem, "Sagas", SIGMOD 1987. The point of no return: Richardson, "Microservices Patterns",
  * 2018 (pivot transaction).
@@ -25,22 +28,46 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as DurableRetry from "../core/DurableRetry.ts"
 import * as Run from "../core/Run.ts"
+import * as StepPath from "../core/StepPath.ts"
 import { CompensationFailed } from "./CompensationFailed.ts"
 
 export { CompensationFailed } from "./CompensationFailed.ts"
 
-interface Registered {
+/** A step, or a transaction of steps, that has succeeded. */
+type Completed =
+  | {
+      readonly _tag: "Step"
+      readonly name: string
+      readonly compensate: Effect.Effect<unknown, unknown>
+      /** `undefined`: that of the transaction. */
+      readonly retry: Schedule.Schedule<unknown, unknown> | undefined
+    }
+  | { readonly _tag: "Irreversible"; readonly name: string }
+  | {
+      readonly _tag: "Nested"
+      readonly name: string
+      readonly entries: ReadonlyArray<Entry>
+      readonly options: TransactionOptions
+    }
+
+/** A completed step as its transaction knows it. */
+interface Entry {
+  /** Unique in the transaction: `seat`, `seat#2`. */
   readonly name: string
-  /** `undefined`: a step that cannot be undone. */
-  readonly compensate: Effect.Effect<unknown, unknown> | undefined
-  /** `undefined`: that of the transaction. */
-  readonly retry: Schedule.Schedule<unknown, unknown> | undefined
+  readonly completed: Completed
+  /** Where its compensation is recorded. Given away on success, so that it does not depend on the order of undoing. */
+  readonly place: Run.Current | undefined
 }
 
 /** What a transaction knows of its steps. Only `transaction` provides it, so `undo` outside of one does not compile. */
-export class Transaction extends Context.Service<Transaction, {
-  readonly register: (step: Registered) => void
-}>()("tutti/patterns/Saga/Transaction") {}
+export class Transaction extends Context.Service<
+  Transaction,
+  {
+    readonly name: string
+    readonly run: Run.Run | undefined
+    readonly register: (completed: Completed) => Effect.Effect<void>
+  }
+>()("tutti/patterns/Saga/Transaction") {}
 
 export interface UndoOptions {
   /** How the step is called in paths and in `CompensationFailed`. Default: the name of the agent called first. */
@@ -62,16 +89,18 @@ export interface UndoOptions {
  * @stability stable
  * @since 0.1.0
  */
-export const undo = <A, E2, R2>(
-  compensation: (value: A) => Effect.Effect<unknown, E2, R2>,
-  options?: UndoOptions
-) =>
-<E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | R2 | Transaction> =>
-  completing(self, (value, called, context: Context.Context<R2>) => ({
-    name: options?.name ?? called,
-    compensate: Run.provideCaptured(Effect.suspend(() => compensation(value)), context),
-    retry: options?.retry
-  }))
+export const undo =
+  <A, E2, R2>(compensation: (value: A) => Effect.Effect<unknown, E2, R2>, options?: UndoOptions) =>
+  <E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | R2 | Transaction> =>
+    completing(self, (value, called, context: Context.Context<R2>) => ({
+      _tag: "Step",
+      name: options?.name ?? called,
+      compensate: Run.provideCaptured(
+        Effect.suspend(() => compensation(value)),
+        context
+      ),
+      retry: options?.retry
+    }))
 
 /**
  * Marks a step that cannot be undone. If the transaction fails later on, the steps around it are undone all the same,
@@ -82,24 +111,32 @@ export const undo = <A, E2, R2>(
  * @since 0.1.0
  */
 export const irreversible = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Transaction> =>
-  completing(self, (_, called) => ({ name: called, compensate: undefined, retry: undefined }))
+  completing(self, (_, called) => ({ _tag: "Irreversible", name: called }))
 
 /** S5: uninterruptible as a whole; in a run, the step opens its body again, but never its record. */
 const completing = <A, E, R, R2>(
   self: Effect.Effect<A, E, R>,
-  registered: (value: A, called: string, context: Context.Context<R2>) => Registered
+  completed: (value: A, called: string, context: Context.Context<R2>) => Completed
 ): Effect.Effect<A, E, R | R2 | Transaction> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.contextWith((context: Context.Context<R2 | Transaction>) => {
-      const inRun = Context.get(context, Run.CurrentRun) !== undefined
+      const transaction = Context.get(context, Transaction)
+      const run = Context.get(context, Run.CurrentRun)?.run
+      if (run !== transaction.run) return Effect.die(new Error(misplaced(transaction.name)))
       const reopen = Context.get(context, Run.InterruptibleBody) ?? restore
       const witness: { name: string | undefined } = { name: undefined }
       const step = Effect.provideService(self, Run.Witness, witness)
-      return Effect.map(inRun ? Effect.provideService(step, Run.InterruptibleBody, reopen) : restore(step), (value) => {
-        Context.get(context, Transaction).register(registered(value, witness.name ?? "step", context))
-        return value
-      })
-    }))
+      return Effect.flatMap(
+        run === undefined ? restore(step) : Effect.provideService(step, Run.InterruptibleBody, reopen),
+        (value) => Effect.as(transaction.register(completed(value, witness.name ?? "step", context)), value)
+      )
+    })
+  )
+
+/** S8 */
+const misplaced = (transaction: string) =>
+  `an undo stands in the body of a step of transaction "${transaction}", where a replay would forget it: ` +
+  "put it around the call of the agent"
 
 /** Four attempts in all: after 200 milliseconds, 1 second and 5 seconds. */
 export const defaultRetry: Schedule.Schedule<unknown, unknown> = Schedule.max([
@@ -123,7 +160,10 @@ export interface TransactionOptions {
  * - Some failed, or an irreversible step stays behind: fails with `CompensationFailed`, which says what was undone and
  *   what was not, and keeps the program's own failure as its `cause`.
  * - Was cancelled: stays cancelled. What could not be undone is logged, and noted in the run.
- * - Inside another transaction, and successful: undone when the outer one is.
+ * - Inside another transaction, and successful: undone when the outer one is, and named `inner/step` by it. In the body
+ *   of an agent it stands alone: undoing that agent's call is for the undo of the call.
+ *
+ * **Gotchas** Compensations cannot be interrupted: what bounds them is their retry, and the timeouts of their agents.
  *
  * @category combinators
  * @stability stable
@@ -132,25 +172,77 @@ export interface TransactionOptions {
 export const transaction = (name: string, options: TransactionOptions = {}) => {
   const scoped = Run.scoped(name)
   return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | CompensationFailed, Exclude<R, Transaction>> =>
-    scoped(Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function*() {
-        const steps: Array<Registered> = []
-        const registry = Transaction.of({ register: (step) => void steps.push(step) })
-        const outer = yield* Effect.serviceOption(Transaction)
-        const current = yield* Run.CurrentRun
-        const reopen = (yield* Run.InterruptibleBody) ?? restore
-        const exit = yield* Effect.exit(reopen(Effect.provideService(self, Transaction, registry)))
-        if (current?.run.isAbandoned() === true) return yield* exit
-        if (Exit.isSuccess(exit)) {
-          if (Option.isSome(outer) && steps.length > 0) outer.value.register(grouped(name, steps, options))
-          return exit.value
-        }
-        if (steps.length === 0) return yield* exit
-        const result = yield* Effect.provideService(compensateAll(name, steps, options), Run.InterruptibleBody, undefined)
-        if (result.notUndone.length === 0 && result.irreversible.length === 0) return yield* exit
-        return yield* conclude(name, result, exit.cause)
-      })
-    )) as Effect.Effect<A, E | CompensationFailed, Exclude<R, Transaction>>
+    scoped(
+      Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function* () {
+          const current = yield* Run.CurrentRun
+          const outer = yield* Effect.serviceOption(Transaction)
+          const reopen = (yield* Run.InterruptibleBody) ?? restore
+          const ledger = new Ledger(name, options, current)
+          const exit = yield* Effect.exit(reopen(Effect.provideService(self, Transaction, ledger)))
+          const entries = ledger.end()
+          if (entries.length === 0 || isAbandoned(current)) return yield* exit
+          if (Exit.isSuccess(exit)) {
+            const joins = Option.isSome(outer) && outer.value.run === current?.run
+            if (joins) yield* outer.value.register({ _tag: "Nested", name, entries, options })
+            return exit.value
+          }
+          const compensated = yield* Effect.exit(compensateAll(name, entries, options))
+          if (isAbandoned(current)) return yield* exit
+          return yield* conclude(name, yield* compensated, exit.cause)
+        })
+      )
+    ) as Effect.Effect<A, E | CompensationFailed, Exclude<R, Transaction>>
+}
+
+const isAbandoned = (current: Run.Current | undefined): boolean => current?.run.isAbandoned() === true
+
+/** The completed steps of one transaction, in the order of their success. */
+class Ledger {
+  readonly name: string
+  readonly run: Run.Run | undefined
+  private readonly options: TransactionOptions
+  private readonly current: Run.Current | undefined
+  private readonly names = StepPath.makeScope("")
+  private readonly entries: Array<Entry> = []
+  private ended = false
+
+  constructor(name: string, options: TransactionOptions, current: Run.Current | undefined) {
+    this.name = name
+    this.run = current?.run
+    this.options = options
+    this.current = current
+  }
+
+  readonly register = (completed: Completed): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const entry = this.enter(completed)
+      if (this.ended) return this.undoLate(entry)
+      this.entries.push(entry)
+      return Effect.void
+    })
+
+  end(): ReadonlyArray<Entry> {
+    this.ended = true
+    return this.entries
+  }
+
+  private enter(completed: Completed): Entry {
+    const name = StepPath.next(this.names, completed.name)
+    if (this.current === undefined) return { name, completed, place: undefined }
+    const path = StepPath.next(this.current.scope, StepPath.segment(`undo ${completed.name}`))
+    return { name, completed, place: { run: this.current.run, scope: StepPath.makeScope(path) } }
+  }
+
+  /** S7 */
+  private undoLate(entry: Entry): Effect.Effect<never> {
+    const late = new Error(
+      `step "${entry.name}" succeeded after transaction "${this.name}" had ended: wait for its fiber inside the transaction`
+    )
+    return Effect.flatMap(compensateAll(this.name, [entry], this.options), (result) =>
+      Effect.die(isClean(result) ? late : new CompensationFailed({ transaction: this.name, ...result, cause: late }))
+    )
+  }
 }
 
 interface Result {
@@ -159,35 +251,30 @@ interface Result {
   readonly irreversible: ReadonlyArray<string>
 }
 
-const conclude = <E>(name: string, result: Result, cause: Cause.Cause<E>): Effect.Effect<never, E | CompensationFailed> => {
-  const error = new CompensationFailed({ transaction: name, ...result, cause: Cause.squash(cause) })
-  return Cause.hasInterrupts(cause)
-    ? Effect.andThen(Effect.logError(error.message, error), Effect.failCause(cause))
-    : Effect.fail(error)
-}
+const isClean = (result: Result): boolean => result.notUndone.length === 0 && result.irreversible.length === 0
 
-/** An inner transaction that succeeded, as one step of the outer one. */
-const grouped = (name: string, steps: ReadonlyArray<Registered>, options: TransactionOptions): Registered => ({
-  name,
-  // Its compensations have been tried as often as they may.
-  retry: Schedule.recurs(0),
-  compensate: Effect.flatMap(Effect.suspend(() => compensateAll(name, steps, options)), (result) =>
-    result.notUndone.length === 0 && result.irreversible.length === 0
-      ? Effect.void
-      : Effect.fail(new CompensationFailed({ transaction: name, ...result, cause: "the outer transaction failed" })))
-})
+/** One failure that `catchTag` reaches. A cancelled transaction stays cancelled, so what it left behind is logged. */
+const conclude = <E>(
+  name: string,
+  result: Result,
+  cause: Cause.Cause<E>
+): Effect.Effect<never, E | CompensationFailed> => {
+  if (isClean(result)) return Effect.failCause(cause)
+  const error = new CompensationFailed({ transaction: name, ...result, cause: Cause.squash(cause) })
+  if (!Cause.hasInterrupts(cause)) return Effect.fail(error)
+  const kept: Cause.Cause<E | CompensationFailed> = Cause.hasInterruptsOnly(cause) ? cause : Cause.fail(error)
+  return Effect.andThen(Effect.logError(error.message, error), Effect.failCause(kept))
+}
 
 const compensateAll = (
   name: string,
-  steps: ReadonlyArray<Registered>,
+  entries: ReadonlyArray<Entry>,
   options: TransactionOptions
 ): Effect.Effect<Result> =>
-  Effect.gen(function*() {
-    const reversed = steps.toReversed()
-    yield* Run.note({ type: "CompensationStarted", data: { transaction: name, steps: reversed.map((step) => step.name) } })
-    const outcomes = yield* Effect.forEach(reversed, (step) => compensateOne(step, options), {
-      concurrency: options.compensate === "parallel" ? "unbounded" : 1
-    })
+  Effect.gen(function* () {
+    const steps = namesOf(entries)
+    yield* Run.note({ type: "CompensationStarted", data: { transaction: name, steps } })
+    const outcomes = yield* compensateEach(entries, options)
     const result: Result = {
       undone: outcomes.filter((outcome) => outcome._tag === "Undone").map(({ step }) => step),
       notUndone: outcomes.filter((outcome) => outcome._tag === "NotUndone").map(({ error, step }) => ({ step, error })),
@@ -196,17 +283,51 @@ const compensateAll = (
     const notUndone = [...result.notUndone.map(({ step }) => step), ...result.irreversible]
     yield* Run.note({ type: "CompensationCompleted", data: { transaction: name, undone: result.undone, notUndone } })
     return result
-  })
+  }).pipe(Effect.provideService(Run.InterruptibleBody, undefined))
+
+/** Names of the steps, those of nested transactions included, in the order of undoing. */
+const namesOf = (entries: ReadonlyArray<Entry>): ReadonlyArray<string> =>
+  entries
+    .toReversed()
+    .flatMap(({ completed, name }) =>
+      completed._tag === "Nested" ? namesOf(completed.entries).map((step) => `${name}/${step}`) : [name]
+    )
 
 type Outcome =
   | { readonly _tag: "Undone" | "Irreversible"; readonly step: string }
   | { readonly _tag: "NotUndone"; readonly step: string; readonly error: unknown }
 
-const compensateOne = (step: Registered, options: TransactionOptions): Effect.Effect<Outcome> => {
-  if (step.compensate === undefined) return Effect.succeed({ _tag: "Irreversible", step: step.name })
-  const retried = DurableRetry.retry(step.compensate, step.retry ?? options.retry ?? defaultRetry)
-  return Effect.matchCause(Run.scoped(`undo ${step.name}`)(retried), {
-    onSuccess: (): Outcome => ({ _tag: "Undone", step: step.name }),
-    onFailure: (cause): Outcome => ({ _tag: "NotUndone", step: step.name, error: Cause.squash(cause) })
-  })
+/** S2 */
+const compensateEach = (
+  entries: ReadonlyArray<Entry>,
+  options: TransactionOptions
+): Effect.Effect<ReadonlyArray<Outcome>> =>
+  Effect.map(
+    Effect.forEach(entries.toReversed(), (entry) => compensateOne(entry, options), {
+      concurrency: options.compensate === "parallel" ? "unbounded" : 1
+    }),
+    (outcomes) => outcomes.flat()
+  )
+
+const compensateOne = (
+  { completed, name, place }: Entry,
+  options: TransactionOptions
+): Effect.Effect<ReadonlyArray<Outcome>> => {
+  switch (completed._tag) {
+    case "Irreversible":
+      return Effect.succeed([{ _tag: "Irreversible", step: name }])
+    case "Nested":
+      return Effect.map(compensateEach(completed.entries, completed.options), (outcomes) =>
+        outcomes.map((outcome) => ({ ...outcome, step: `${name}/${outcome.step}` }))
+      )
+    case "Step": {
+      const retried = DurableRetry.retry(completed.compensate, completed.retry ?? options.retry ?? defaultRetry)
+      const compensated = Effect.matchCause(Effect.provideService(retried, Run.CurrentRun, place), {
+        onSuccess: (): ReadonlyArray<Outcome> => [{ _tag: "Undone", step: name }],
+        onFailure: (cause): ReadonlyArray<Outcome> => [{ _tag: "NotUndone", step: name, error: Cause.squash(cause) }]
+      })
+      // S3: the owner may be lost between two compensations.
+      return Effect.suspend(() => (isAbandoned(place) ? Effect.interrupt : compensated))
+    }
+  }
 }

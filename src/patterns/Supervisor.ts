@@ -64,7 +64,9 @@ export interface Supervisor<in In, out Out, out E = never, out R = never> extend
 export type CommonInput<A> = [A] extends [Agent.Agent<infer In, any, any, any>] ? In : never
 
 /** The rules of `P`, as long as each of its tags can occur. */
-export type Known<E, P> = { readonly [T in keyof P]: T extends Directive.Tag<E> ? P[T] : never }
+export type Known<E, P> = {
+  readonly [T in keyof P]: T extends Directive.Tag<E> ? P[T] : `No worker fails with ${T & string}`
+}
 
 /** What can go wrong at a worker. `Trip` is never when there is no breaker. */
 export type WorkerError<Agents extends Arr.NonEmptyReadonlyArray<Agent.Any>, Trip> =

@@ -4,7 +4,7 @@
  * Nodes run as soon as their dependencies allow, side by side. A node may have a condition, may run once for each item
  * of a list that another node produced, and may start before all of its dependencies are done (`Join`).
  *
- * Invariants (checked by `test/patterns/TaskGraph.test.ts`):
+ * Invariants (checked by `test/patterns/TaskGraph.test.ts` and, inside a run, by `TaskGraph.durable.test.ts`):
  *
  *   G1. A node starts after its dependencies have met its join, sees their outputs, and runs once.
  *   G2. No more calls are in flight than the limits of the graph and of the fan-out node allow.

@@ -27,6 +27,8 @@ export class SeedFailed extends Schema.TaggedError<SeedFailed>()("SeedFailed", {
  * and after it moves the clock, `TestClock.adjust` waits until no fiber can run: a fiber that was forked has reached its
  * sleep. A seed that is interrupted, because the test ran out of time, is logged.
  *
+ * **Gotchas** A program with one operation more is another program: a seed shows it another order.
+ *
  * @category testing
  * @stability stable
  * @since 0.1.0

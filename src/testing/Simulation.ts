@@ -118,7 +118,11 @@ export const run = <A, E, R, LE>(
 const memory = Effect.sync(() => Memory.storesOf(Memory.makeState()))
 
 /** The crash is in the store: the fiber that writes never hears of it, and no other fiber goes on. */
-const stopAt = (process: Incarnation, names: Array<string>, crash: Plan["crashes"][number] | undefined): FaultStore.Fault => {
+const stopAt = (
+  process: Incarnation,
+  names: Array<string>,
+  crash: Plan["crashes"][number] | undefined
+): FaultStore.Fault => {
   const crashNow = Effect.suspend(() => {
     process.kill()
     return Effect.never
@@ -152,6 +156,9 @@ const references = (seed: number | undefined): Effect.Effect<Context.Context<nev
   Effect.gen(function* () {
     const context = yield* Effect.context<never>()
     const outside = Context.omit(Layer.CurrentMemoMap)(context) as Context.Context<never>
-    const random = yield* Random.withSeed(Effect.withFiber((fiber) => Effect.succeed(fiber.getRef(Random.Random))), seed ?? 0)
+    const random = yield* Random.withSeed(
+      Effect.withFiber((fiber) => Effect.succeed(fiber.getRef(Random.Random))),
+      seed ?? 0
+    )
     return Context.add(outside, Random.Random, random)
   })

@@ -45,7 +45,7 @@ for (const program of programs) {
     it.effect("ephemeral", () =>
       Effect.gen(function* () {
         const made = program.make()
-        const world = { layer: made.layer.pipe(Layer.provideMerge(EphemeralEngine.layer())) }
+        const world = { layer: made.layer.pipe(Layer.provideMerge(EphemeralEngine.layer({ lease: "365 days" }))) }
         agrees(made, yield* Simulation.run(world, inRun(made), noCrash))
       })
     )

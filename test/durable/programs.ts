@@ -4,13 +4,14 @@
  * A program is made anew for each run of it. Steps that matter to the outside world append to `outside`, once for each
  * idempotency key: `effects` is what the outside world then holds, in any order.
  */
-import { Cause, Effect, Exit, Layer, Option, Schedule, Schema } from "effect"
+import { Cause, Effect, Exit, Layer, Option, Schedule, Schema, Stream } from "effect"
 import type { Engine, RunHandle } from "../../src/index.ts"
 import {
   Agent,
   Directive,
   Orchestration,
   Routing,
+  RunCancelled,
   Saga,
   Signal,
   Step,
@@ -145,6 +146,44 @@ const goodChild = memo((here) => child(here, "GoodChild"))
 const badChild = memo((here) => child(here, "BadChild", true))
 const slowChild = memo((here) => child(here, "SlowChild"))
 
+/** Goes on once the run has got so far. */
+const until = (handle: RunHandle<any, any>, type: string, path: string) =>
+  handle.events.pipe(
+    Stream.takeUntil((event) => event.type === type && event.meta.path === path),
+    Stream.runDrain
+  )
+
+/** Begins anew after every signal. */
+const counter: Program = {
+  name: "continued as new",
+  needsEngine: true,
+  make: () => {
+    const here = world()
+    const Count: Orchestration.Orchestration<"continued as new", { readonly names?: ReadonlyArray<string> }, any, Refused, never> =
+      Orchestration.make("continued as new", {
+        input: { names: Schema.optionalKey(Schema.Array(Schema.String)) },
+        output: Schema.Json,
+        error: Refused,
+        run: ({ names = [] }) =>
+          Effect.gen(function* () {
+            const { by } = yield* Signal.await(Approval)
+            const said = yield* say(here.agent("a"), by)
+            return names.length === 2 ? [...names, said] : yield* Count.continueAsNew({ names: [...names, said] })
+          })
+      })
+    return {
+      orchestration: Count as unknown as Made["orchestration"],
+      layer: Count.layer as Made["layer"],
+      plain: Effect.void,
+      drive: CrashSweep.sends(Approval, { by: "x" }, { by: "y" }, { by: "z" }),
+      outside: here.outside,
+      expected: Exit.succeed(["a(x)", "a(y)", "a(z)"]),
+      // The key of a step is that of its place: after a new beginning it is the same again.
+      effects: []
+    }
+  }
+}
+
 export const programs: ReadonlyArray<Program> = [
   define("sequential", ({ agent }) =>
     Effect.gen(function* () {
@@ -231,6 +270,8 @@ export const programs: ReadonlyArray<Program> = [
         Effect.catchTag("AgentTimedOut", () => Effect.succeed("late")))
       return `${first} ${second as string}`
     }), { expected: Exit.succeed("late late"), effects: ["a 1"] }),
+
+  counter,
 
   define("timers", ({ agent }) =>
     Effect.gen(function* () {
@@ -364,6 +405,54 @@ export const programs: ReadonlyArray<Program> = [
     }).pipe(Saga.transaction("book"), Effect.as("booked"), Effect.catchTag("Refused", () => say(agent("after"), "1"))), {
       expected: Exit.succeed("after(1)"),
       effects: ["after 1", "hotel 1", "leave 1"]
+    }),
+
+  define("cancelled saga", ({ agent }) =>
+    Effect.gen(function* () {
+      yield* say(agent("seat"), "1").pipe(Saga.undo(() => say(agent("release", { takes: "1 minute" }), "1")))
+      yield* Step.all({
+        done: say(agent("hotel"), "1").pipe(Saga.undo(() => say(agent("leave"), "1"))),
+        slow: say(agent("car", { takes: "1 hour" }), "1").pipe(Saga.undo(() => say(agent("return"), "1"))),
+        waits: Signal.await(Approval)
+      })
+    }).pipe(Saga.transaction("book")), {
+      drive: (handle) => Effect.andThen(until(handle, "StepCompleted", "book/[done]/hotel"), handle.cancel("enough")),
+      expected: Exit.fail(new RunCancelled({ runId: "cancelled saga/one", reason: "enough" })),
+      effects: ["hotel 1", "leave 1", "release 1", "seat 1"]
+    }),
+
+  define("cancelled while paused", ({ agent }) =>
+    Effect.gen(function* () {
+      yield* say(agent("seat"), "1").pipe(Saga.undo(() => say(agent("release", { takes: "1 minute" }), "1")))
+      yield* Timer.sleep("1 hour")
+      yield* say(agent("never", { takes: "1 day" }), "1")
+    }).pipe(Saga.transaction("book")), {
+      drive: (handle) =>
+        Effect.gen(function* () {
+          yield* until(handle, "StepCompleted", "book/seat")
+          yield* handle.pause
+          yield* until(handle, "TimerFired", "book/sleep")
+          yield* handle.cancel("enough")
+        }),
+      expected: Exit.fail(new RunCancelled({ runId: "cancelled while paused/one", reason: "enough" })),
+      effects: ["release 1", "seat 1"]
+    }),
+
+  define("paused and resumed", ({ agent }) =>
+    Effect.gen(function* () {
+      const a = yield* say(agent("a"), "1")
+      yield* Timer.sleep("1 hour")
+      return yield* say(agent("b"), a)
+    }), {
+      drive: (handle) =>
+        Effect.gen(function* () {
+          yield* until(handle, "StepCompleted", "a")
+          yield* handle.pause
+          yield* until(handle, "TimerFired", "sleep")
+          yield* handle.resume
+        }),
+      expected: Exit.succeed("b(a(1))"),
+      effects: ["a 1", "b a(1)"]
     }),
 
   define("supervisor", ({ agent }) => {

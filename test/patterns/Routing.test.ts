@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import * as Routing from "../../src/patterns/Routing.ts"
+import { WorkerHeap } from "../../src/patterns/WorkerHeap.ts"
 
 const names = ["alice", "bob", "carol", "dave", "erin"]
 const none: ReadonlySet<number> = new Set()
@@ -135,6 +136,9 @@ describe("Routing", () => {
     const { name } = setUp(Routing.weighted({ alice: 4, bob: 2, carol: 2, dave: 0, erin: 0 }))
     const turns = Array.from({ length: 8 }, () => name(undefined))
     assert.deepStrictEqual(turns, ["alice", "bob", "carol", "alice", "alice", "bob", "carol", "alice"])
+    const heavy = setUp(Routing.weighted({ alice: 4, bob: 1, carol: 1, dave: 0, erin: 0 }))
+    const cycle = Array.from({ length: 6 }, () => heavy.name(undefined))
+    assert.deepStrictEqual(cycle, ["alice", "alice", "bob", "carol", "alice", "alice"])
   })
 
   it("T5: byCapability asks for all capabilities, and breaks ties as told", () => {
@@ -174,4 +178,37 @@ describe("Routing", () => {
     assert.throws(() => setUp(Routing.weighted({ zoe: 1 })), 'a weight is given for "zoe", which is no worker')
     assert.throws(() => setUp(Routing.make("odd", () => "zoe")).name(undefined), 'routing "odd" chose "zoe"')
   })
+})
+
+describe("WorkerHeap", () => {
+  const Worker = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 31 }))
+  /** 16 and more: take it out. */
+  const Change = Schema.Tuple([Worker, Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 31 }))])
+
+  it.prop(
+    "gives back what was put in, smallest key first, ties by number",
+    [Schema.Array(Change).check(Schema.isMinLength(100), Schema.isMaxLength(200))],
+    ([changes]) => {
+      const heap = new WorkerHeap(32)
+      const model = new Map<number, number>()
+      for (const [worker, key] of changes) {
+        if (key > 15) {
+          heap.remove(worker)
+          model.delete(worker)
+        } else {
+          heap.set(worker, key)
+          model.set(worker, key)
+        }
+        assert.strictEqual(heap.size, model.size)
+      }
+      const expected = [...model].toSorted(([a, x], [b, y]) => x - y || a - b).map(([worker]) => worker)
+      assert.strictEqual(heap.first(new Set(expected.slice(0, 5))), expected[5])
+      const drained: Array<number> = []
+      for (let next = heap.first(new Set()); next !== undefined; next = heap.first(new Set())) {
+        drained.push(next)
+        heap.remove(next)
+      }
+      assert.deepStrictEqual(drained, expected)
+    }
+  )
 })

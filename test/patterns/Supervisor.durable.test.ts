@@ -176,6 +176,33 @@ describe("V8: in a run", () => {
     })
   )
 
+  it.effect("V5: open circuits are passed over within one recorded choice, however many they are", () =>
+    Effect.gen(function* () {
+      const { events, finish, processOf } = yield* setUp
+      const log: Array<string> = []
+      const team = Supervisor.make("team", {
+        agents: [worker("alice", log, flaky), worker("bob", log, flaky), worker("carol", log)],
+        breaker: { trip: Breaker.consecutive(1), openFor: "1 hour" },
+        onFailure: {
+          Flaky: Directive.reroute,
+          ContractViolation: Directive.escalate,
+          CircuitOpen: Directive.reroute
+        }
+      })
+      const job = processOf(() => Effect.all([tagOf(team.run({ id: 1 })), tagOf(team.run({ id: 2 }))]))
+      assert.deepStrictEqual(yield* finish(job), ["carol", "carol"])
+      const all = yield* events(job)
+      assert.deepStrictEqual(
+        all.filter((event) => event.startsWith("CircuitOpened")),
+        ["CircuitOpened team/~CircuitOpened", "CircuitOpened team/~CircuitOpened#2"]
+      )
+      assert.deepStrictEqual(
+        all.filter((event) => event.includes("team#2")),
+        ["StepCompleted team#2/route", "WorkerAssigned team#2/~WorkerAssigned", "StepCompleted team#2/carol"]
+      )
+    })
+  )
+
   it.effect("restarts replay as recorded and count for nothing in the new process", () =>
     Effect.gen(function* () {
       const { events, finish, processOf, untilHeld } = yield* setUp

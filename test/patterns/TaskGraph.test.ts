@@ -127,9 +127,10 @@ describe("TaskGraph", () => {
     Effect.gen(function* () {
       const one = TaskGraph.make("g", input).add("a", echo, { input: () => "a" })
       const two = one.add("b", echo, { input: () => "b" })
-      one.add("c", echo, { input: () => "c" })
+      const other = one.add("c", echo, { input: () => "c" })
       assert.deepStrictEqual(yield* one.run({ seed: "" }), { a: "a" })
       assert.deepStrictEqual(yield* two.run({ seed: "" }), { a: "a", b: "b" })
+      assert.deepStrictEqual(yield* other.run({ seed: "" }), { a: "a", c: "c" })
     })
   )
 

@@ -78,8 +78,9 @@ describe("Breaker", () => {
         task: Task.make("Pay", { input: {}, output: {}, error: Down }),
         run: () => Effect.suspend(() => (++calls < 2 ? Effect.fail(new Down()) : Effect.succeed({})))
       })
-      const runtime = <A, E>(effect: (Pay: ReturnType<typeof make>) => Effect.Effect<A, E, any>) => {
-        const Pay = make(Breaker.make("stripe", { trip: Breaker.consecutive(1), openFor: "1 second" }))
+      // The second process would let the second call through.
+      const runtime = <A, E>(failures: number, effect: (Pay: ReturnType<typeof make>) => Effect.Effect<A, E, any>) => {
+        const Pay = make(Breaker.make("stripe", { trip: Breaker.consecutive(failures), openFor: "1 second" }))
         return Effect.provide(
           effect(Pay),
           Layer.fresh(Pay.layer.pipe(Layer.provideMerge(Memory.layerOf(state, { replayPatience: 0 })))),
@@ -105,9 +106,9 @@ describe("Breaker", () => {
               return [first, second]
             })
         })
-      yield* runtime((Pay) => Effect.andThen(Pay.start({}), Deferred.await(reached)))
+      yield* runtime(1, (Pay) => Effect.andThen(Pay.start({}), Deferred.await(reached)))
       yield* Deferred.succeed(gate, undefined)
-      const result = yield* runtime((Pay) => Effect.flatMap(Pay.start({}), (handle) => handle.await))
+      const result = yield* runtime(5, (Pay) => Effect.flatMap(Pay.start({}), (handle) => handle.await))
       assert.deepStrictEqual(result, ["Down", "CircuitOpen"])
       assert.strictEqual(calls, 1)
     })

@@ -8,7 +8,7 @@ const Command = Schema.Union([
     which: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5 })),
     outcome: Schema.Literals(["Success", "Failure", "Ignored"])
   }),
-  Schema.TaggedStruct("Wait", { millis: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 120 })) })
+  Schema.TaggedStruct("Wait", { millis: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 60 })) })
 ])
 type Command = typeof Command.Type
 
@@ -92,7 +92,8 @@ const follow = (rules: Circuit.Rules, commands: ReadonlyArray<Command>): void =>
   }
 }
 
-const Commands = Schema.Array(Command).check(Schema.isMaxLength(80))
+// Long sequences: half-open with several probes lies many commands deep.
+const Commands = Schema.Array(Command).check(Schema.isMinLength(80), Schema.isMaxLength(160))
 
 describe("Circuit", () => {
   it.prop(
@@ -121,7 +122,30 @@ describe("Circuit", () => {
     assert.strictEqual(Circuit.admit(rules, opened, 100)._tag, "Admitted")
   })
 
+  it("C3: only as many successes as there are probes close it", () => {
+    const twice = { ...rules, probes: 2 }
+    const settle = (state: Circuit.State, outcome: Circuit.Outcome) =>
+      Circuit.settle(twice, state, { generation: state.generation, outcome, now: 100 })
+    const admit = (state: Circuit.State) => {
+      const admission = Circuit.admit(twice, state, 100)
+      assert(admission._tag === "Admitted")
+      return admission.state
+    }
+    const once = settle(admit(opened), "Success")
+    assert.strictEqual(once._tag, "HalfOpen")
+    const second = admit(once)
+    assert.strictEqual(Circuit.admit(twice, second, 100)._tag, "Refused")
+    assert.strictEqual(settle(second, "Success")._tag, "Closed")
+    assert.strictEqual(settle(second, "Failure")._tag, "Open")
+  })
+
   it("C4: an outcome of an earlier generation changes nothing", () => {
+    const probing = Circuit.admit(rules, opened, 100)
+    assert(probing._tag === "Admitted")
+    assert.strictEqual(
+      Circuit.settle(rules, probing.state, { generation: 0, outcome: "Success", now: 101 }),
+      probing.state
+    )
     assert.strictEqual(Circuit.settle(rules, opened, { generation: 0, outcome: "Success", now: 1 }), opened)
   })
 

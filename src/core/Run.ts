@@ -81,6 +81,8 @@ export interface Run {
   readonly note: (scope: StepPath.StepScope, note: Note) => Effect.Effect<void>
   /** Does the code behind this patch apply to this run? Decided once. */
   readonly patched: (scope: StepPath.StepScope, id: string) => Effect.Effect<boolean>
+  /** Carries out an effect that nothing may interrupt, except the loss of the run: then it ends here, undecided. */
+  readonly whileOwned: Reopen
   /** The owner is gone (shutdown, lost lease): nothing may be undone, a successor goes on. */
   readonly isAbandoned: () => boolean
   /** Milliseconds since the epoch: the clock, or on replay the time when the journal was written. */
@@ -152,10 +154,11 @@ export const witnessed = (fiber: Fiber.Fiber<unknown, unknown>, name: string): v
 
 /** Provides services that were captured elsewhere in the program, and keeps the present place in the run. */
 export const provideCaptured = <A, E, R>(self: Effect.Effect<A, E, R>, captured: Context.Context<R>): Effect.Effect<A, E> =>
-  Effect.updateContext(self, (here: Context.Context<never>) =>
-    captured.pipe(
-      Context.add(CurrentRun, Context.get(here, CurrentRun)),
+  Effect.updateContext(self, (here: Context.Context<never>) => {
+    const place = Context.make(CurrentRun, Context.get(here, CurrentRun)).pipe(
       Context.add(InterruptibleBody, Context.get(here, InterruptibleBody)),
       Context.add(Witness, Context.get(here, Witness))
     )
-  )
+    // Merged, not added: a context copies itself once too many single services lie on top of it, and would in each step.
+    return Context.merge(captured, place)
+  })

@@ -70,6 +70,7 @@ export class LiveRun implements Run.Run {
   private stopped: Stopped | undefined
   private cancelRequested: { readonly reason: string | undefined } | undefined
   private paused: boolean
+  private readonly owned = new Set<Fiber.Fiber<unknown, unknown>>()
   private readonly untilResumed = new Set<() => void>()
 
   constructor(options: Options) {
@@ -179,6 +180,15 @@ export class LiveRun implements Run.Run {
       return applies ? Effect.as(Effect.uninterruptible(this.journal.append("PatchApplied", path, { id })), true) : Effect.succeed(false)
     })
   }
+
+  readonly whileOwned: Run.Reopen = (effect) =>
+    Effect.flatMap(Effect.forkDetach(Effect.interruptible(effect)), (fiber) => {
+      this.owned.add(fiber)
+      return Effect.ensuring(
+        Fiber.join(fiber),
+        Effect.sync(() => this.owned.delete(fiber))
+      )
+    })
 
   isAbandoned(): boolean {
     return this.stopped === "lost" || this.stopped === "replaced"
@@ -364,6 +374,7 @@ export class LiveRun implements Run.Run {
     this.options.onLost(lost)
     this.replay.abort()
     this.releasePaused()
+    for (const fiber of this.owned) fiber.interruptUnsafe()
     this.fiber?.interruptUnsafe()
   }
 }

@@ -5,9 +5,9 @@
  * queued one behind the other without a read; as soon as another owner has written, the next append fails, and with it
  * every later one.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Scheduler from "effect/Scheduler"
-import type { EventMeta, NewEvent, StreamId } from "../event-store/Envelope.ts"
+import type { EventMeta, NewEvent, StreamId, StreamVersion } from "../event-store/Envelope.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
 import type { EventStoreError, VersionConflict } from "../event-store/EventStoreError.ts"
 import type * as OrchestrationEvent from "../core/OrchestrationEvent.ts"
@@ -25,7 +25,7 @@ export interface Identity {
 
 export class RunJournal {
   readonly stream: StreamId
-  private version: number
+  private version: StreamVersion
   private closed = false
   /** Appends that are not answered yet, and who waits for the last of them. */
   private underWay = 0
@@ -54,23 +54,25 @@ export class RunJournal {
    * the run is lost here, and nothing may follow.
    */
   append(type: OrchestrationEvent.Tag | (string & {}), path: string | undefined, data: object): Effect.Effect<void> {
-    return atOnce(Effect.suspend(() => {
+    return Effect.suspend(() => {
       if (this.closed) return Effect.never
-      const expected = this.version++
       this.underWay++
-      return Effect.onExit(this.store.append(this.stream, [this.event(type, path, data)], expected), this.answered)
-    })).pipe(Effect.catch(this.failed)) as Effect.Effect<void>
+      const appended = this.store.append(this.stream, [this.event(type, path, data)], this.nextVersion)
+      return Effect.matchCauseEffect(appended, this.answer)
+    })
   }
 
   /** Queues an event without waiting until it is durable. What comes after it is durable only if it is. */
   submit(type: OrchestrationEvent.Tag | (string & {}), path: string, data: object): Effect.Effect<void> {
-    return atOnce(Effect.suspend(() => {
+    return Effect.suspend(() => {
       if (this.closed) return Effect.never
-      const expected = this.version++
-      return Effect.map(this.store.submit(this.stream, [this.event(type, path, data)], expected), (durable) => {
+      this.underWay++
+      const queued = this.store.submit(this.stream, [this.event(type, path, data)], this.nextVersion)
+      return Effect.map(queued, (durable) => {
         this.submitted = durable
+        this.answered()
       })
-    }))
+    })
   }
 
   /** Writes nothing any more: who still appends waits for ever. Succeeds once everything under way is answered. */
@@ -88,13 +90,25 @@ export class RunJournal {
     return Effect.suspend(() => this.store.truncateBefore(this.stream, this.version))
   }
 
-  private readonly answered = (): Effect.Effect<void> =>
-    Effect.sync(() => {
-      if (--this.underWay === 0) this.onQuiet?.()
-    })
+  /** Counted as the append takes its place in the queue, so that no fiber can come between the two. */
+  private readonly nextVersion = (): StreamVersion => this.version++
 
-  private readonly failed = (error: VersionConflict | EventStoreError): Effect.Effect<never> =>
-    Effect.andThen(this.onFailure(error), Effect.interrupt)
+  private readonly answer = {
+    onSuccess: (): Effect.Effect<void> => {
+      this.answered()
+      return Effect.void
+    },
+    onFailure: (cause: Cause.Cause<VersionConflict | EventStoreError>): Effect.Effect<void> => {
+      this.answered()
+      const error = Cause.findErrorOption(cause)
+      if (error._tag === "None") return Effect.failCause(cause as Cause.Cause<never>)
+      return Effect.andThen(this.onFailure(error.value), Effect.interrupt)
+    }
+  }
+
+  private answered(): void {
+    if (--this.underWay === 0) this.onQuiet?.()
+  }
 
   private event(type: string, path: string | undefined, data: object): NewEvent {
     const { correlationId, definition, definitionVersion, epoch, runId } = this.identity
@@ -104,6 +118,3 @@ export class RunJournal {
     return { type, data: data as NewEvent["data"], meta }
   }
 }
-
-/** No fiber may come between the count of a version and its place in the queue: the store would meet them swapped. */
-const atOnce = Effect.provideService(Scheduler.PreventSchedulerYield, true)

@@ -34,10 +34,10 @@ type Answer = Effect.Effect<Appended, VersionConflict | EventStoreError>
  * @since 0.1.0
  */
 export interface AppendQueue {
-  /** Queues a request and waits until it is durable. */
-  readonly append: (request: AppendRequest) => Answer
+  /** Queues a request and waits until it is durable. The request is made when its place in the queue is certain (Q2). */
+  readonly append: (request: () => AppendRequest) => Answer
   /** Queues a request, waits until it is admitted (Q5), and returns what waits until it is durable. */
-  readonly submit: (request: AppendRequest) => Effect.Effect<Answer>
+  readonly submit: (request: () => AppendRequest) => Effect.Effect<Answer>
 }
 
 /**
@@ -176,19 +176,19 @@ class Queue implements AppendQueue {
     this.target = options
   }
 
-  append(request: AppendRequest): Answer {
+  append(request: () => AppendRequest): Answer {
     return Effect.callback((resume) => {
-      const ticket = new Ticket(request, resume, undefined)
+      const ticket = new Ticket(request(), resume, undefined)
       this.enqueue(ticket)
       return Effect.sync(() => this.tickets.withdraw(ticket))
     })
   }
 
-  submit(request: AppendRequest): Effect.Effect<Answer> {
+  submit(request: () => AppendRequest): Effect.Effect<Answer> {
     return Effect.callback((resume) => {
       const answer = Deferred.makeUnsafe<Appended, VersionConflict | EventStoreError>()
       const ticket = new Ticket(
-        request,
+        request(),
         (outcome) => Deferred.doneUnsafe(answer, outcome),
         () => resume(Effect.succeed(Deferred.await(answer)))
       )

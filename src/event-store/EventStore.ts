@@ -29,7 +29,7 @@ import type {
   StreamVersion
 } from "./Envelope.ts"
 import * as EventId from "./EventId.ts"
-import { type Appended, EventStoreDriver, type ReadOptions, tombstoneType } from "./EventStoreDriver.ts"
+import { type Appended, type AppendRequest, EventStoreDriver, type ReadOptions, tombstoneType } from "./EventStoreDriver.ts"
 import type { EventStoreError, VersionConflict } from "./EventStoreError.ts"
 import * as LiveFeed from "./LiveFeed.ts"
 import type { SubscribeOptions } from "./LiveFeed.ts"
@@ -49,11 +49,13 @@ export class EventStore extends Context.Service<
      * Appends all events or none. Succeeds only once they are durable. Order of
      * calls is order of commits. An interrupted append that still waits in the
      * queue is withdrawn; one already on its way is written all the same.
+     * A function as `expected` is called when the append takes its place in the
+     * queue: for a writer that counts the versions of its stream itself.
      */
     readonly append: (
       stream: StreamId,
       events: ReadonlyArray<NewEvent>,
-      expected: ExpectedVersion
+      expected: ExpectedVersion | (() => ExpectedVersion)
     ) => Effect.Effect<Appended, VersionConflict | EventStoreError>
     /**
      * Queues an append and returns as soon as it is admitted; the inner effect
@@ -63,7 +65,7 @@ export class EventStore extends Context.Service<
     readonly submit: (
       stream: StreamId,
       events: ReadonlyArray<NewEvent>,
-      expected: ExpectedVersion
+      expected: ExpectedVersion | (() => ExpectedVersion)
     ) => Effect.Effect<Effect.Effect<Appended, VersionConflict | EventStoreError>>
     /** Events of one stream, in pages. */
     readonly read: (stream: StreamId, options?: ReadOptions) => Stream.Stream<StoredEvent, EventStoreError>
@@ -123,13 +125,13 @@ export const make = Effect.fnUntraced(function* (
   const pageSize = options.pageSize ?? 500
   const feed = yield* LiveFeed.make({ driver, pageSize, buffer: options.subscriberBuffer ?? 4096 })
   const queue = yield* AppendQueue.make({ ...options, write: driver.append, committed: feed.publish })
-  const encode = encoder()
+  const request = requests()
 
   return EventStore.of({
     append: (stream, events, expected) =>
-      Effect.withFiber(({ context }) => queue.append({ stream, expected, events: encode(context, stream, events) })),
+      Effect.withFiber(({ context }) => queue.append(() => request(context, stream, events, expected))),
     submit: (stream, events, expected) =>
-      Effect.withFiber(({ context }) => queue.submit({ stream, expected, events: encode(context, stream, events) })),
+      Effect.withFiber(({ context }) => queue.submit(() => request(context, stream, events, expected))),
     read: readPages(driver, pageSize),
     readArray: (stream, read) => driver.read(stream, read ?? {}),
     readAll: ({ after = 0, max = Infinity, ...filter } = {}) =>
@@ -171,17 +173,18 @@ export const layerWith = (options: Options): Layer.Layer<EventStore, never, Even
 export const layer: Layer.Layer<EventStore, never, EventStoreDriver> = layerWith({})
 
 /** Completes events with ids and times, from the services of the fiber that appends. */
-const encoder = () => {
+const requests = () => {
   const nextId = EventId.make()
   return (
     context: Context.Context<never>,
     stream: StreamId,
-    events: ReadonlyArray<NewEvent>
-  ): ReadonlyArray<EncodedEvent> => {
+    events: ReadonlyArray<NewEvent>,
+    expected: ExpectedVersion | (() => ExpectedVersion)
+  ): AppendRequest => {
     if (events.length === 0) throw new Error(`an append to "${stream}" needs at least one event`)
     const now = Context.get(context, Clock.Clock).currentTimeMillisUnsafe()
     const random = Context.get(context, Random.Random)
-    return events.map((event) => {
+    const complete = (event: NewEvent): EncodedEvent => {
       if (event.type === tombstoneType) throw new Error(`the event type "${tombstoneType}" is reserved`)
       return {
         id: event.id ?? nextId(now, random),
@@ -190,7 +193,12 @@ const encoder = () => {
         data: event.data,
         meta: stamped(event.meta, now)
       }
-    })
+    }
+    return {
+      stream,
+      expected: typeof expected === "function" ? expected() : expected,
+      events: events.map(complete)
+    }
   }
 }
 

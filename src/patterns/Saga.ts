@@ -266,6 +266,12 @@ const conclude = <E>(
   return Effect.andThen(Effect.logError(error.message, error), Effect.failCause(kept))
 }
 
+/** A compensation is not cancelled. But who may not record it any more need not wait for it. */
+const endedByLossAlone = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Run.CurrentRun, (current) =>
+    Effect.provideService(self, Run.InterruptibleBody, current?.run.whileOwned)
+  )
+
 const compensateAll = (
   name: string,
   entries: ReadonlyArray<Entry>,
@@ -283,7 +289,7 @@ const compensateAll = (
     const notUndone = [...result.notUndone.map(({ step }) => step), ...result.irreversible]
     yield* Run.note({ type: "CompensationCompleted", data: { transaction: name, undone: result.undone, notUndone } })
     return result
-  }).pipe(Effect.provideService(Run.InterruptibleBody, undefined))
+  }).pipe(endedByLossAlone)
 
 /** Names of the steps, those of nested transactions included, in the order of undoing. */
 const namesOf = (entries: ReadonlyArray<Entry>): ReadonlyArray<string> =>

@@ -51,6 +51,7 @@ const fakeRun = () => {
     receive: () => Effect.undefined,
     note: (scope, note) => Effect.sync(() => void log.push(StepPath.next(scope, note.type))),
     patched: () => Effect.succeed(true),
+    whileOwned: (effect) => effect,
     isAbandoned: () => false,
     now: Effect.succeed(0)
   }

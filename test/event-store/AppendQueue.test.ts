@@ -57,7 +57,7 @@ describe("AppendQueue", () => {
     Effect.gen(function* () {
       const { batches, queue } = yield* harness()
       const answers = yield* Effect.all(
-        ["a", "b", "c"].map((name) => queue.append(request(name))),
+        ["a", "b", "c"].map((name) => queue.append(() => request(name))),
         {
           concurrency: "unbounded"
         }
@@ -77,9 +77,9 @@ describe("AppendQueue", () => {
       const { batches, queue } = yield* harness({
         gate: () => Effect.andThen(Deferred.succeed(writing, undefined), Deferred.await(gate))
       })
-      const first = yield* start(queue.append(request("a")))
+      const first = yield* start(queue.append(() => request("a")))
       yield* Deferred.await(writing)
-      const rest = yield* Effect.forEach(["b", "c"], (name) => start(queue.append(request(name))))
+      const rest = yield* Effect.forEach(["b", "c"], (name) => start(queue.append(() => request(name))))
       yield* Deferred.succeed(gate, undefined)
       yield* Fiber.join(first)
       yield* Effect.forEach(rest, Fiber.join)
@@ -97,7 +97,7 @@ describe("AppendQueue", () => {
       Effect.gen(function* () {
         const { batches, queue } = yield* harness({ maxBatch: 6, capacity })
         const requests = sizes.map((size, index) => request(`${index}`, size))
-        yield* Effect.forEach(requests, (one) => queue.append(one), { concurrency: "unbounded" })
+        yield* Effect.forEach(requests, (one) => queue.append(() => one), { concurrency: "unbounded" })
         assert.deepStrictEqual(
           batches.flat(),
           requests.map(({ stream }) => stream)
@@ -121,7 +121,7 @@ describe("AppendQueue", () => {
           ["c", 1]
         ] as const,
         ([name, size]) =>
-          start(Effect.tap(queue.submit(request(name, size)), () => Effect.sync(() => admitted.push(name))))
+          start(Effect.tap(queue.submit(() => request(name, size)), () => Effect.sync(() => admitted.push(name))))
       )
       assert.deepStrictEqual(admitted, ["a"])
       yield* Deferred.succeed(gate, undefined)
@@ -136,7 +136,7 @@ describe("AppendQueue", () => {
     Effect.gen(function* () {
       let fail = true
       const { queue } = yield* harness({ gate: () => (fail ? Effect.fail(unavailable) : Effect.void) })
-      const errors = yield* Effect.all([queue.append(request("a")), queue.append(request("b"))].map(Effect.flip), {
+      const errors = yield* Effect.all([queue.append(() => request("a")), queue.append(() => request("b"))].map(Effect.flip), {
         concurrency: "unbounded"
       })
       assert.deepStrictEqual(
@@ -144,7 +144,7 @@ describe("AppendQueue", () => {
         ["EventStoreError", "EventStoreError"]
       )
       fail = false
-      assert.strictEqual((yield* queue.append(request("c"))).version, 1)
+      assert.strictEqual((yield* queue.append(() => request("c"))).version, 1)
     })
   )
 
@@ -159,7 +159,7 @@ describe("AppendQueue", () => {
         }
       }).pipe(Scope.provide(scope))
       const exits = yield* Effect.all(
-        ["a", "poison", "b"].map((name) => Effect.exit(queue.append(request(name)))),
+        ["a", "poison", "b"].map((name) => Effect.exit(queue.append(() => request(name)))),
         { concurrency: "unbounded" }
       )
       assert.deepStrictEqual(
@@ -177,10 +177,10 @@ describe("AppendQueue", () => {
         capacity: 2,
         gate: () => Effect.andThen(Deferred.succeed(writing, undefined), Deferred.await(gate))
       })
-      const taken = yield* start(queue.append(request("taken")))
+      const taken = yield* start(queue.append(() => request("taken")))
       yield* Deferred.await(writing)
-      const withdrawn = yield* start(queue.append(request("withdrawn", 2)))
-      const last = yield* start(queue.append(request("last")))
+      const withdrawn = yield* start(queue.append(() => request("withdrawn", 2)))
+      const last = yield* start(queue.append(() => request("last")))
       yield* Fiber.interrupt(taken)
       yield* Fiber.interrupt(withdrawn)
       yield* Deferred.succeed(gate, undefined)
@@ -192,13 +192,13 @@ describe("AppendQueue", () => {
   it.effect("Q6: closing writes what is queued, then refuses", () =>
     Effect.gen(function* () {
       const { batches, close, queue } = yield* harness({ capacity: 1 })
-      const queued = yield* Effect.forEach(["a", "b"], (name) => start(queue.append(request(name))))
+      const queued = yield* Effect.forEach(["a", "b"], (name) => start(queue.append(() => request(name))))
       yield* close
       yield* Effect.forEach(queued, Fiber.join)
       assert.deepStrictEqual(batches.flat(), ["a", "b"])
-      const error = yield* Effect.flip(queue.append(request("c")))
+      const error = yield* Effect.flip(queue.append(() => request("c")))
       assert.strictEqual(error._tag === "EventStoreError" && error.reason._tag, "StoreUnavailable")
-      const answer = yield* queue.submit(request("d"))
+      const answer = yield* queue.submit(() => request("d"))
       assert.strictEqual((yield* Effect.flip(answer))._tag, "EventStoreError")
     })
   )

@@ -42,6 +42,7 @@ const fakeRun = () => {
     receive: () => Effect.never,
     note: (_, note) => Effect.sync(() => void state.notes.push(note)),
     patched: () => Effect.succeed(true),
+    whileOwned: (effect) => effect,
     isAbandoned: () => state.abandoned,
     now: Effect.succeed(0)
   }

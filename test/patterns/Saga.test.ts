@@ -222,3 +222,28 @@ describe("in a run", () => {
       assert.deepStrictEqual(log, ["seat 12A", "room 7", "leave 7", "release 12A"])
     }))
 })
+
+it.effect("S3: an engine that stops does not wait for a compensation that waits", () =>
+  Effect.gen(function*() {
+    let tries = 0
+    const stuck = Agent.make("stuck", {
+      task: Task.make("Stuck", { input: {}, output: Schema.Struct({}), error: SoldOut }),
+      run: () => Effect.suspend(() => (tries++, Effect.fail(new SoldOut())))
+    })
+    const Trip = Orchestration.make("Trip", {
+      input: {},
+      output: Schema.String,
+      error: Schema.Union([SoldOut, Saga.CompensationFailed]),
+      run: () =>
+        Effect.void.pipe(
+          Saga.undo(() => stuck.run({})),
+          Effect.andThen(Effect.fail(new SoldOut())),
+          Saga.transaction("book", { retry: Schedule.spaced("1 hour") })
+        )
+    })
+    yield* Effect.gen(function*() {
+      yield* Trip.start({})
+      while (tries === 0) yield* Effect.yieldNow
+    }).pipe(Effect.provide(Trip.layer.pipe(Layer.provideMerge(Memory.layer))))
+    assert.strictEqual(tries, 1)
+  }))

@@ -81,6 +81,7 @@ const makeRecorder = () => {
     note: (scope, note) =>
       Effect.sync(() => void paths.push(`${StepPath.next(scope, `~${note.type}`)}: ${JSON.stringify(note.data)}`)),
     patched: () => Effect.succeed(true),
+    whileOwned: (effect) => effect,
     isAbandoned: () => false,
     now: Effect.succeed(0)
   }

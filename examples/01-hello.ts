@@ -1,6 +1,6 @@
 // A task is a contract, an agent performs it, and one layer makes it durable. See docs/tutorial.
 import { Effect, Layer, Schema } from "effect"
-import { Agent, ContractViolation, EphemeralEngine, Orchestration, Task } from "tutti"
+import { Agent, EphemeralEngine, Orchestration, Task } from "tutti"
 
 class Mute extends Schema.TaggedError<Mute>()("Mute", { language: Schema.String }) {}
 
@@ -24,7 +24,6 @@ const plain = greeter
 // Durable: each agent that is called is now a step in a journal, and a finished step never runs again.
 const Hello = Orchestration.make("Hello", {
   ...Greet,
-  error: Schema.Union([Mute, ContractViolation]),
   run: greeter.run
 })
 const durable = Hello.run({ name: "Ada", language: "it" })

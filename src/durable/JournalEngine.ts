@@ -28,6 +28,7 @@ import { LiveRun, type RunEnd } from "./LiveRun.ts"
 import * as RunCatalogue from "./RunCatalogue.ts"
 import { EngineError, type RunLost, RunNotFound } from "./RunError.ts"
 import * as RunHistory from "./RunHistory.ts"
+import { engineError, RunReader } from "./RunReader.ts"
 import { inboxStream, runStream } from "./RunJournal.ts"
 
 export interface Options {
@@ -43,9 +44,6 @@ export interface Options {
 
 const commandTags = ["SignalSent", "CancelRequested", "PauseRequested", "ResumeRequested"] as const
 
-const engineError = (operation: string) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, EngineError, R> =>
-  Effect.mapError(self, (cause) => new EngineError({ operation, cause }))
-
 class JournalEngine {
   private readonly definitions: Array<Definition> = []
   private readonly live = new Map<string, LiveRun>()
@@ -53,6 +51,7 @@ class JournalEngine {
   private readonly store: typeof EventStore.Service
   private readonly persistence: typeof Persistence.Service
   private readonly catalogue: RunCatalogue.RunCatalogue
+  private readonly reader: RunReader
   private readonly lease: Lease.Lease
   private readonly liveness: Lease.Liveness
   private readonly options: Options
@@ -63,6 +62,7 @@ class JournalEngine {
       readonly store: typeof EventStore.Service
       readonly persistence: typeof Persistence.Service
       readonly catalogue: RunCatalogue.RunCatalogue
+      readonly reader: RunReader
       readonly lease: Lease.Lease
       readonly liveness: Lease.Liveness
       readonly context: Context.Context<never>
@@ -73,6 +73,7 @@ class JournalEngine {
     this.store = services.store
     this.persistence = services.persistence
     this.catalogue = services.catalogue
+    this.reader = services.reader
     this.lease = services.lease
     this.liveness = services.liveness
     this.options = options
@@ -114,41 +115,20 @@ class JournalEngine {
   readonly await = (runId: string): Effect.Effect<RunEnd, RunLost | RunNotFound> => {
     const here = this.waiting.get(runId)
     if (here !== undefined) return Deferred.await(here)
-    return Effect.flatMap(this.endOf(runId), (end) => end === undefined ? this.awaitElsewhere(runId) : Effect.succeed(end))
+    return this.reader.end(runId)
   }
 
   readonly command = (
     runId: string,
-    type: typeof commandTags[number],
-    data: { readonly [key: string]: any },
-    id?: string
+    command: NewEvent & { readonly type: (typeof commandTags)[number] }
   ): Effect.Effect<void, EngineError | RunNotFound> =>
     Effect.gen({ self: this }, function*() {
       if (!(yield* this.store.exists(runStream(runId)))) return yield* new RunNotFound({ runId })
       const meta = { runId, correlationId: runId }
-      yield* this.store.append(inboxStream(runId), [{ ...(id === undefined ? {} : { id }), type, data, meta }], "Any")
+      yield* this.store.append(inboxStream(runId), [{ ...command, meta }], "Any")
     }).pipe(Effect.catch((error) =>
       Effect.fail(error._tag === "RunNotFound" ? error : new EngineError({ operation: `reach run "${runId}"`, cause: error }))
     ))
-
-  readonly list = (filter: RunCatalogue.RunFilter = {}) => this.catalogue.list(filter).pipe(engineError("list runs"))
-
-  readonly get = (runId: string) =>
-    this.catalogue.get(runId).pipe(
-      engineError(`look up run "${runId}"`),
-      Effect.flatMap((run) => run === undefined ? Effect.fail(new RunNotFound({ runId })) : Effect.succeed(run))
-    )
-
-  readonly events = (runId: string, options?: { readonly live?: boolean }) => {
-    const stream = runStream(runId)
-    const events = options?.live === true
-      ? this.store.subscribe({ streamPrefix: stream }).pipe(
-        Stream.filter((event) => event.stream === stream),
-        Stream.takeUntil((event) => RunHistory.isEnd(event.type))
-      )
-      : this.store.read(stream)
-    return Stream.mapError(events, (cause) => new EngineError({ operation: `follow run "${runId}"`, cause }))
-  }
 
   // ------------------------------------------------------------- recovery
 
@@ -247,10 +227,10 @@ class JournalEngine {
     return Effect.flatMap(this.store.readArray(inboxStream(runId)), (commands) =>
       Effect.sync(() => {
         for (const command of commands) if (command.type === "SignalSent") this.deliverTo(run, command)
-        const last = commands.findLast(({ type }) => type === "PauseRequested" || type === "ResumeRequested")
-        if (last !== undefined) this.deliverTo(run, last)
         const cancel = commands.find(({ type }) => type === "CancelRequested")
-        if (cancel !== undefined) this.deliverTo(run, cancel)
+        // A cancelled run goes on undoing, even if it was paused before.
+        const last = cancel ?? commands.findLast(({ type }) => type === "PauseRequested" || type === "ResumeRequested")
+        if (last !== undefined) this.deliverTo(run, last)
       }))
   }
 
@@ -293,29 +273,6 @@ class JournalEngine {
     ))
   }
 
-  private awaitElsewhere(runId: string): Effect.Effect<RunEnd, RunLost | RunNotFound> {
-    return this.events(runId, { live: true }).pipe(
-      Stream.filter((event) => RunHistory.isEnd(event.type)),
-      Stream.runHead,
-      Effect.flatMap((end) =>
-        end._tag === "Some"
-          ? Effect.succeed({ type: end.value.type, data: end.value.data } as RunEnd)
-          : Effect.fail(new RunNotFound({ runId }))
-      )
-    )
-  }
-
-  /** The end of a run, if it ended. */
-  private endOf(runId: string): Effect.Effect<RunEnd | undefined, EngineError | RunNotFound> {
-    return this.store.readArray(runStream(runId), { direction: "backwards", max: 1 }).pipe(
-      engineError(`look up run "${runId}"`),
-      Effect.flatMap(([last]) => {
-        if (last === undefined) return Effect.fail(new RunNotFound({ runId }))
-        return Effect.succeed(RunHistory.isEnd(last.type) ? { type: last.type, data: last.data } as RunEnd : undefined)
-      })
-    )
-  }
-
   private definitionOf(name: string, version: number): Definition | undefined {
     return this.definitions.findLast((definition) =>
       definition.name === name && (definition.version === version || definition.compatibleWith.includes(version)))
@@ -352,7 +309,8 @@ export const layer = (options: Options = {}): Layer.Layer<Engine, EngineError, E
       const catalogue = yield* RunCatalogue.make(store, persistence)
       const lease = yield* Lease.acquire(persistence, { name: "engine", duration })
       const liveness = yield* Lease.CurrentLiveness
-      const engine = new JournalEngine({ store, persistence, catalogue, lease, liveness, context: yield* Effect.context<never>() }, options)
+      const reader = new RunReader(store, catalogue)
+      const engine = new JournalEngine({ store, persistence, catalogue, reader, lease, liveness, context: yield* Effect.context<never>() }, options)
       yield* Effect.addFinalizer(() => engine.stop)
       const head = yield* store.head
       yield* store.subscribe({ after: head, types: commandTags, streamPrefix: "inbox/" }).pipe(
@@ -370,13 +328,19 @@ export const layer = (options: Options = {}): Layer.Layer<Engine, EngineError, E
         register: engine.register,
         start: engine.start,
         await: (runId) => Effect.suspend(() => engine.await(runId)),
-        signal: (runId, { id, name, payload }) => engine.command(runId, "SignalSent", { signal: name, payload }, id),
-        cancel: (runId, reason) => engine.command(runId, "CancelRequested", reason === undefined ? {} : { reason }),
-        pause: (runId) => engine.command(runId, "PauseRequested", {}),
-        resume: (runId) => engine.command(runId, "ResumeRequested", {}),
-        list: engine.list,
-        get: engine.get,
-        events: engine.events
+        signal: (runId, { id, name, payload }) =>
+          engine.command(runId, {
+            ...(id === undefined ? {} : { id }),
+            type: "SignalSent",
+            data: { signal: name, payload }
+          }),
+        cancel: (runId, reason) =>
+          engine.command(runId, { type: "CancelRequested", data: reason === undefined ? {} : { reason } }),
+        pause: (runId) => engine.command(runId, { type: "PauseRequested", data: {} }),
+        resume: (runId) => engine.command(runId, { type: "ResumeRequested", data: {} }),
+        list: reader.list,
+        get: reader.get,
+        events: reader.events
       })
     }).pipe(engineError("start"))
   )

@@ -93,6 +93,17 @@ export class LiveRun implements Run.Run {
     })
   }
 
+  /** Will replay come to a cancel request? */
+  private get wasCancelled(): boolean {
+    return this.options.history.entries.some(({ type }) => type === "RunCancelRequested")
+  }
+
+  /** Begins the idempotency keys: after `continueAsNew` the same path is another step. */
+  private get keyPrefix(): string {
+    const { generation } = this.options.history
+    return generation === 0 ? this.runId : `${this.runId}/~${generation}`
+  }
+
   /** Name of the orchestration. */
   get definition(): string {
     return this.options.identity.definition
@@ -126,7 +137,7 @@ export class LiveRun implements Run.Run {
             path,
             digest,
             open,
-            runId: this.runId,
+            keyPrefix: this.keyPrefix,
             journal: this.journal,
             unfinished: this.options.history.unfinished.get(path),
             startMarkers: this.options.startMarkers,
@@ -208,7 +219,7 @@ export class LiveRun implements Run.Run {
   /** Interrupts the program, which then undoes what it has done (L4). */
   cancel(reason: string | undefined): Effect.Effect<void> {
     return Effect.uninterruptible(Effect.gen({ self: this }, function*() {
-      yield* this.replay.atFrontier("cancel")
+      yield* this.replay.atFrontier()
       if (this.cancelRequested !== undefined || this.stopped !== undefined) return
       this.cancelRequested = { reason }
       yield* this.setPaused(false)
@@ -222,7 +233,7 @@ export class LiveRun implements Run.Run {
     return Effect.suspend(() => {
       if (this.paused === paused || this.stopped !== undefined) return Effect.void
       // Undoing is not paused: it would leave things half undone.
-      if (paused && this.cancelRequested !== undefined) return Effect.void
+      if (paused && (this.cancelRequested !== undefined || this.wasCancelled)) return Effect.void
       this.paused = paused
       if (!paused) this.releasePaused()
       return Effect.uninterruptible(this.journal.append(paused ? "RunPaused" : "RunResumed", undefined, {}))

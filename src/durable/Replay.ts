@@ -42,7 +42,8 @@ export class Replay {
   private questions = 0
   private readonly indexOf = new Map<string, number>()
   private readonly waiting = new Map<number, (answer: Effect.Effect<Entry>) => void>()
-  private readonly frontier = new Map<() => void, string>()
+  /** Who waits, and at which path; a request from outside is at none. */
+  private readonly frontier = new Map<() => void, string | undefined>()
   private wakePump: (() => void) | undefined
   private lastDelivered: Entry | undefined
   private readonly options: Options
@@ -81,7 +82,7 @@ export class Replay {
   }
 
   /** Waits until every recorded answer is delivered (R3). */
-  atFrontier(path: string): Effect.Effect<void> {
+  atFrontier(path?: string): Effect.Effect<void> {
     return Effect.callback((resume) => {
       if (this.isDone) return resume(Effect.void)
       const release = () => resume(Effect.void)
@@ -153,7 +154,7 @@ export class Replay {
   /** Waits for a question beyond those that were looked at. `false`: others wait, and none came in time. */
   private becomesAsked(questions: number): Effect.Effect<boolean> {
     return Effect.gen({ self: this }, function*() {
-      const others = this.frontier.size + this.waiting.size > 0
+      const others = this.asking.length > 0
       const asked = Effect.as(this.questionAfter(questions), true)
       return yield* others ? Effect.raceFirst(asked, Effect.as(Effect.sleep(this.options.patience), false)) : asked
     })
@@ -170,8 +171,14 @@ export class Replay {
     })
   }
 
+  /** Paths of the questions that wait. */
+  private get asking(): ReadonlyArray<string> {
+    const atFrontier = [...this.frontier.values()].filter((path) => path !== undefined)
+    return [...atFrontier, ...[...this.waiting.keys()].map((index) => this.options.entries[index]!.path)]
+  }
+
   private mismatch(entry: Entry): Mismatch {
-    const asked = [...this.frontier.values(), ...[...this.waiting.keys()].map((i) => this.options.entries[i]!.path)]
+    const asked = this.asking
     return { path: entry.path, expected: describe(entry), found: asked.length === 0 ? "nothing" : `"${asked.join(`", "`)}"` }
   }
 }

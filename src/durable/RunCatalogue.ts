@@ -121,15 +121,17 @@ const projectPage = (persistence: typeof Persistence.Service, events: ReadonlyAr
 /** The summary after an event. Applying an event twice changes nothing more. */
 export const evolve = (summary: RunSummary | undefined, event: StoredEvent): RunSummary | undefined => {
   const { data, meta: { timestamp }, type } = event as { data: any; meta: { timestamp: number }; type: string }
-  if (type === "RunStarted") {
+  // A run that began anew may have forgotten its start before the catalogue saw it.
+  const started = type === "RunStarted" ? data : type === "RunContinued" ? data.started : undefined
+  if (started !== undefined && (summary === undefined || type === "RunStarted")) {
     return {
       runId: event.meta.runId ?? event.stream.slice("run/".length),
-      definition: data.definition,
+      definition: started.definition,
       definitionVersion: data.definitionVersion,
       status: "running",
-      ...(data.key === undefined ? {} : { key: data.key }),
-      ...(data.parent === undefined ? {} : { parent: data.parent.runId }),
-      owner: data.owner,
+      ...(started.key === undefined ? {} : { key: started.key }),
+      ...(started.parent === undefined ? {} : { parent: started.parent.runId }),
+      owner: started.owner,
       startedAt: timestamp,
       updatedAt: timestamp
     }

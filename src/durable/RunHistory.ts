@@ -28,6 +28,8 @@ export interface RunHistory {
   readonly input: unknown
   readonly definitionVersion: number
   readonly startedAt: number
+  /** Version of the stream at the latest `continueAsNew`. 0: none. */
+  readonly generation: number
   readonly entries: ReadonlyArray<Entry>
   readonly unfinished: ReadonlyMap<string, Unfinished>
   readonly paused: boolean
@@ -60,7 +62,8 @@ const informational: ReadonlySet<string> = new Set<OrchestrationEvent.Tag>([
   "ChildStarted"
 ])
 
-const ends: ReadonlySet<string> = new Set<OrchestrationEvent.Tag>(["RunCompleted", "RunFailed", "RunCancelled"])
+export const endTags: ReadonlyArray<OrchestrationEvent.Tag> = ["RunCompleted", "RunFailed", "RunCancelled"]
+const ends: ReadonlySet<string> = new Set(endTags)
 
 /** Tells whether an event ends its run. */
 export const isEnd = (type: string): boolean => ends.has(type)
@@ -71,6 +74,7 @@ export const fresh = (started: RunHistory["started"], startedAt: number): RunHis
   input: started.input,
   definitionVersion: started.definitionVersion,
   startedAt,
+  generation: 0,
   entries: [],
   unfinished: new Map(),
   paused: false,
@@ -95,6 +99,7 @@ class Fold {
   private input: unknown
   private definitionVersion = 1
   private startedAt = 0
+  private generation = 0
   private entries: Array<Entry> = []
   private unfinished = new Map<string, Unfinished>()
   private paused = false
@@ -123,6 +128,7 @@ class Fold {
     RunStarted: (data, _, at) => this.begin(data, data, at),
     RunContinued: (data, _, at) => {
       this.begin(data.started, data, at)
+      this.generation = this.version
       for (const inbox of data.consumed) this.consumed.add(inbox)
     },
     RunRecovered: (data) => {
@@ -154,6 +160,7 @@ class Fold {
       input: this.input,
       definitionVersion: this.definitionVersion,
       startedAt: this.startedAt,
+      generation: this.generation,
       entries: this.entries,
       unfinished: this.unfinished,
       paused: this.paused,

@@ -26,7 +26,8 @@ export interface StepCall<A, E, R> {
   readonly spec: Run.StepSpec<A, E, R>
   readonly path: string
   readonly digest: string
-  readonly runId: string
+  /** Run and generation: what makes the path unique. */
+  readonly keyPrefix: string
   readonly journal: RunJournal
   readonly unfinished: Unfinished | undefined
   readonly startMarkers: boolean
@@ -46,7 +47,7 @@ export const execute = <A, E, R>(call: StepCall<A, E, R>): Effect.Effect<A, E, R
   })
 }
 
-const idempotencyKey = (call: StepCall<any, any, any>) => `${call.runId}/${call.path}`
+const idempotencyKey = (call: StepCall<any, any, any>) => `${call.keyPrefix}/${call.path}`
 
 const attempt = <A, E, R>(call: StepCall<A, E, R>, number: number): Effect.Effect<A, E, R> => {
   const { digest, journal, open, path, spec } = call

@@ -56,6 +56,7 @@ export class Incarnation {
   live<A, E>(effect: Effect.Effect<A, E>, context: Context.Context<never>): Effect.Effect<End<A, E>> {
     return Effect.callback<End<A, E>>((resume) => {
       const ended = (end: End<A, E>) => {
+        this.scheduler.onDeath = undefined
         this.scheduler.die()
         timekeeper.interruptUnsafe()
         // Steps back first: the caller must not go on inside of the fiber that has just died.
@@ -65,10 +66,7 @@ export class Incarnation {
       const timekeeper = Effect.runFork(Effect.andThen(this.passTime, (waited) => Effect.sync(() => ended({ _tag: "Stalled", waited }))))
       const own = Context.make(Clock.Clock, this.clock).pipe(Context.add(Scheduler.Scheduler, this.scheduler))
       const main = Effect.runForkWith(Context.merge(context, own))(effect)
-      main.addObserver((exit) => {
-        this.scheduler.onDeath = undefined
-        ended({ _tag: "Finished", exit })
-      })
+      main.addObserver((exit) => ended({ _tag: "Finished", exit }))
       return Effect.sync(() => {
         this.scheduler.onDeath = undefined
         this.scheduler.die()

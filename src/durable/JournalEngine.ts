@@ -10,6 +10,7 @@
  *
  * What a crash loses: nothing that was acknowledged. A step under way is unknown (see `StepExecution`).
  */
+import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -47,6 +48,8 @@ const commandTags = ["SignalSent", "CancelRequested", "PauseRequested", "ResumeR
 class JournalEngine {
   private readonly definitions: Array<Definition> = []
   private readonly live = new Map<string, LiveRun>()
+  /** Runs on their way into `live`: nobody else may launch them, and commands to them are kept. */
+  private readonly arriving = new Map<string, { starts: number; readonly commands: Array<StoredEvent> }>()
   private readonly waiting = new Map<string, Deferred.Deferred<RunEnd, RunLost>>()
   private readonly store: typeof EventStore.Service
   private readonly persistence: typeof Persistence.Service
@@ -105,11 +108,20 @@ class JournalEngine {
     const meta = { correlationId: options.correlationId ?? runId, runId, definition, definitionVersion, epoch }
     const accept = Effect.as(this.store.append(runStream(runId), [{ type: "RunStarted", data, meta }], "NoStream"), true)
     return Effect.uninterruptible(Effect.gen({ self: this }, function*() {
-      const accepted = yield* Effect.catchTag(accept, "VersionConflict", () => Effect.succeed(false))
       const program = this.definitionOf(definition, definitionVersion)
-      if (accepted && program !== undefined) yield* this.carryOut(program, runId, { _tag: "RunStarted", ...data })
+      const startedAt = yield* Clock.currentTimeMillis
+      const history = RunHistory.fresh({ _tag: "RunStarted", ...data }, startedAt)
+      // Live before it is accepted: a signal may be sent to it as soon as it is.
+      const run = program === undefined || this.live.has(runId) ? undefined : this.prepare(program, runId, history)
+      const accepted = yield* Effect.catchTag(accept, "VersionConflict", () => Effect.succeed(false)).pipe(
+        Effect.onError(() => Effect.sync(() => this.withdraw(runId, run)))
+      )
+      if (!accepted) this.withdraw(runId, run)
+      else if (run !== undefined) yield* this.begin(runId, run)
+      // Another start of the same run was prepared first, and came second.
+      else if (program !== undefined) yield* this.launch(program, runId, history)
       return accepted
-    })).pipe(engineError(`start run "${runId}"`))
+    })).pipe(this.arrival(runId), engineError(`start run "${runId}"`))
   }
 
   readonly await = (runId: string): Effect.Effect<RunEnd, RunLost | RunNotFound> => {
@@ -155,7 +167,7 @@ class JournalEngine {
 
   private recoverOne(definition: Definition, run: RunCatalogue.RunSummary, gone: Map<string, boolean>) {
     return Effect.gen({ self: this }, function*() {
-      if (this.live.has(run.runId)) return
+      if (this.live.has(run.runId) || this.arriving.has(run.runId)) return
       if (run.owner !== this.lease.owner) {
         const isGone = gone.get(run.owner) ?? (yield* Lease.isGone(this.persistence, this.liveness, run.owner))
         gone.set(run.owner, isGone)
@@ -163,15 +175,17 @@ class JournalEngine {
       }
       const program = this.definitionOf(run.definition, run.definitionVersion)
       if (program !== definition) return
-      yield* this.takeOver(definition, run.runId)
+      yield* this.takeOver(definition, run)
     })
   }
 
   /** Claims the run by writing to its stream: whoever owned it is fenced from here on (N3). */
-  private takeOver(definition: Definition, runId: string) {
+  private takeOver(definition: Definition, { owner: gone, runId }: RunCatalogue.RunSummary) {
     return Effect.uninterruptible(Effect.gen({ self: this }, function*() {
       const history = RunHistory.fold(yield* this.store.readArray(runStream(runId)))
       if (history === undefined || history.ended !== undefined || this.live.has(runId)) return
+      // Somebody was faster. That owner is alive, as far as is known.
+      if (history.owner !== gone) return
       const { epoch, owner } = this.lease
       const { definitionVersion } = history
       const meta = { runId, correlationId: runId, definition: definition.name, definitionVersion, epoch }
@@ -190,12 +204,24 @@ class JournalEngine {
 
   // ------------------------------------------------------------- carrying out
 
-  private carryOut(definition: Definition, runId: string, started: RunHistory.RunHistory["started"]) {
-    return Effect.flatMap(Effect.clockWith((clock) => clock.currentTimeMillis), (startedAt) =>
-      this.launch(definition, runId, RunHistory.fresh(started, startedAt)))
+  /** Begins a run that has a history. */
+  private launch(definition: Definition, runId: string, history: RunHistory.RunHistory) {
+    const run = this.prepare(definition, runId, history)
+    // Stored before it is delivered, delivered to whoever is live: reading after `prepare` misses nothing.
+    return Effect.andThen(this.deliverInbox(runId, run), this.begin(runId, run))
   }
 
-  private launch(definition: Definition, runId: string, history: RunHistory.RunHistory): Effect.Effect<void, unknown> {
+  private begin(runId: string, run: LiveRun): Effect.Effect<void> {
+    if (!this.waiting.has(runId)) this.waiting.set(runId, Deferred.makeUnsafe())
+    return run.start
+  }
+
+  /** A run that was prepared and is another's, or none. */
+  private withdraw(runId: string, run: LiveRun | undefined): void {
+    if (run !== undefined && this.live.get(runId) === run) this.live.delete(runId)
+  }
+
+  private prepare(definition: Definition, runId: string, history: RunHistory.RunHistory): LiveRun {
     const run = new LiveRun({
       store: this.store,
       identity: {
@@ -214,13 +240,8 @@ class JournalEngine {
       onLost: (lost) => this.settle(runId, Exit.fail(lost)),
       onReplaced: () => this.replace(definition, runId)
     })
-    return Effect.gen({ self: this }, function*() {
-      this.live.set(runId, run)
-      if (!this.waiting.has(runId)) this.waiting.set(runId, Deferred.makeUnsafe())
-      // Stored before it is delivered, delivered to whoever is live: reading after `live.set` misses nothing.
-      if (history.version > 1) yield* this.deliverInbox(runId, run)
-      yield* run.start
-    })
+    this.live.set(runId, run)
+    return run
   }
 
   private deliverInbox(runId: string, run: LiveRun) {
@@ -236,8 +257,22 @@ class JournalEngine {
 
   /** Passes a stored command to the run it is for, if that is carried out here. */
   readonly deliver = (command: StoredEvent): void => {
-    const run = this.live.get(command.stream.slice("inbox/".length))
+    const runId = command.stream.slice("inbox/".length)
+    const run = this.live.get(runId)
     if (run !== undefined) this.deliverTo(run, command)
+    else this.arriving.get(runId)?.commands.push(command)
+  }
+
+  private arrival(runId: string) {
+    return <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+      Effect.suspend(() => {
+        const arrival = this.arriving.get(runId) ?? { starts: 0, commands: [] }
+        this.arriving.set(runId, arrival)
+        arrival.starts++
+        return Effect.ensuring(self, Effect.sync(() => {
+          if (--arrival.starts === 0) this.arriving.delete(runId)
+        }))
+      })
   }
 
   private deliverTo(run: LiveRun, command: StoredEvent): void {
@@ -267,7 +302,7 @@ class JournalEngine {
     const relaunch = Effect.gen({ self: this }, function*() {
       const history = RunHistory.fold(yield* this.store.readArray(runStream(runId)))
       if (history !== undefined) yield* this.launch(definition, runId, history)
-    })
+    }).pipe(this.arrival(runId))
     this.fork(Effect.catchCause(relaunch, (cause) =>
       Effect.sync(() => this.settle(runId, Exit.fail(new EngineError({ operation: `replay run "${runId}"`, cause }))))
     ))

@@ -19,8 +19,8 @@ import type { Entry } from "./RunHistory.ts"
 /** Scheduler turns without a new question after which every fiber is taken to wait (R2). */
 const settleTurns = 6
 
-/** A scheduler that knows priorities runs the pump when nothing else can run. */
-const afterAllOthers = Number.MAX_SAFE_INTEGER
+/** A scheduler that knows priorities runs the pump when nothing else can run, but before those who wait for idleness. */
+const afterAllOthers = Number.MAX_SAFE_INTEGER - 1
 
 export interface Mismatch {
   readonly path: string

@@ -168,7 +168,7 @@ const counter: Program = {
             const { by } = yield* Signal.await(Approval)
             const said = yield* say(here.agent("a"), by)
             return names.length === 2 ? [...names, said] : yield* Count.continueAsNew({ names: [...names, said] })
-          }).pipe(Effect.orDie)
+          }).pipe(Effect.orDie) as Effect.Effect<any>
       })
     return {
       orchestration: Count as unknown as Made["orchestration"],

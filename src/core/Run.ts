@@ -155,10 +155,12 @@ export const witnessed = (fiber: Fiber.Fiber<unknown, unknown>, name: string): v
 /** Provides services that were captured elsewhere in the program, and keeps the present place in the run. */
 export const provideCaptured = <A, E, R>(self: Effect.Effect<A, E, R>, captured: Context.Context<R>): Effect.Effect<A, E> =>
   Effect.updateContext(self, (here: Context.Context<never>) => {
-    const place = Context.make(CurrentRun, Context.get(here, CurrentRun)).pipe(
-      Context.add(InterruptibleBody, Context.get(here, InterruptibleBody)),
-      Context.add(Witness, Context.get(here, Witness))
-    )
-    // Merged, not added: a context copies itself once too many single services lie on top of it, and would in each step.
-    return Context.merge(captured, place)
+    const keep =
+      <S>(service: Context.Reference<S>) =>
+      (context: Context.Context<R>) =>
+        // Only what differs: a context copies itself once many services lie on top of it, and would then at each step.
+        Context.get(context, service) === Context.get(here, service)
+          ? context
+          : Context.add(context, service, Context.get(here, service))
+    return captured.pipe(keep(CurrentRun), keep(InterruptibleBody), keep(Witness))
   })

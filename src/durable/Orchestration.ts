@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { ContractViolation } from "../core/AgentError.ts"
 import * as Run from "../core/Run.ts"
+import * as Span from "../core/Span.ts"
 import * as StepPath from "../core/StepPath.ts"
 import * as Task from "../core/Task.ts"
 import { ContinueAsNew } from "./ContinueAsNew.ts"
@@ -140,11 +141,12 @@ const register = <R>(
   options: Options<any, any, any, R>,
   { decodeInput, encodeError, encodeOutput }: OrchestrationCodec.OrchestrationCodec
 ) => {
+  const inSpan = Span.named(name, { "tutti.orchestration": name })
   const program = (input: Schema.Json): Effect.Effect<Schema.Json, Schema.Json, R> =>
     Effect.suspend(() => options.run(OrchestrationCodec.orDie(decodeInput(input)))).pipe(
       Effect.map((output) => OrchestrationCodec.orDie(encodeOutput(output))),
       Effect.mapError((error) => OrchestrationCodec.orDie(encodeError(error))),
-      Effect.withSpan(name, { attributes: { "tutti.orchestration": name } })
+      inSpan
     )
   return Effect.gen(function* () {
     const engine = yield* Engine

@@ -49,21 +49,29 @@ export const make = <Out, E>(
 ): RunHandle<Out, E> => ({
   id,
   await: Effect.flatMap(engine.await(id), outcome),
-  events: engine.events(id, { live: true }),
-  status: engine.get(id),
+  get events() {
+    return engine.events(id, { live: true })
+  },
+  get status() {
+    return engine.get(id)
+  },
   signal: (signal, value, options) =>
     Effect.flatMap(Signal.encode(signal, value), (payload) =>
       engine.signal(id, { name: signal.name, payload, id: options?.id })),
   cancel: (reason) => engine.cancel(id, reason),
-  pause: engine.pause(id),
-  resume: engine.resume(id)
+  get pause() {
+    return engine.pause(id)
+  },
+  get resume() {
+    return engine.resume(id)
+  }
 })
 
 /** A key for a run that was given none: 96 random bits. */
-export const newKey: Effect.Effect<string> = Effect.map(
-  Effect.all([Random.nextIntBetween(0, 2 ** 48 - 1), Random.nextIntBetween(0, 2 ** 48 - 1)]),
-  (parts) => parts.map((part) => part.toString(36).padStart(10, "0")).join("")
-)
+export const newKey: Effect.Effect<string> = Effect.map(Random.Random, (random) => {
+  const part = () => Math.floor(random.nextDoubleUnsafe() * 2 ** 48).toString(36).padStart(10, "0")
+  return part() + part()
+})
 
 /** Runs an orchestration as a child of the current run, or else on its own. */
 export const runOrChild = <Out, E, E2, R>(options: {

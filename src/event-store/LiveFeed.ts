@@ -57,11 +57,16 @@ class Subscriber {
   private buffered = 0
   private wake: (() => void) | undefined
   private readonly capacity: number
+  /** Deals with a batch of which nothing is to be delivered, if it can. */
+  passOver: (batch: Batch) => boolean = () => false
   constructor(capacity: number) {
     this.capacity = capacity
   }
 
   offer(batch: Batch): void {
+    // Who waits has read and delivered everything up to this batch, and need not be woken for nothing.
+    const isNext = this.wake !== undefined && !this.stale && this.batches.length === 0
+    if (isNext && this.passOver(batch)) return
     if (this.buffered + batch.length > this.capacity) this.fallBack()
     else {
       this.batches.push(batch)
@@ -161,6 +166,7 @@ class Delivery {
     this.position = after
     this.matches = filterOf(options)
     this.filter = { ...(types && { types }), ...(streamPrefix !== undefined && { streamPrefix }) }
+    subscriber.passOver = (batch) => this.passOver(batch)
   }
 
   /** The next events that pass the filter. */
@@ -199,6 +205,13 @@ class Delivery {
     const more = page.length === this.source.pageSize
     this.position = more ? last : Math.max(head, last)
     if (more) this.subscriber.stale = true
+  }
+
+  private passOver(batch: Batch): boolean {
+    if (this.matches === undefined || batch.some(this.matches)) return false
+    if (contiguous(batch, this.position).to < batch.length) return false
+    this.position = Math.max(this.position, batch.at(-1)!.position)
+    return true
   }
 
   private takeLive(batch: Batch): Batch {

@@ -141,8 +141,43 @@ export const check = <const Name extends string, In, Out, E, LE>(
   trial: Trial<Name, In, Out, E, LE> | (() => Trial<Name, In, Out, E, LE>),
   options: Options = {}
 ): Effect.Effect<Report, CrashSweepFailed> => {
+  return run(scenarioOf(trial), options)
+}
+
+/**
+ * Runs an orchestration once as it is, and once forgetting all memory at every answer, so that each one is replayed.
+ *
+ * **When to use** Instead of `check` for a quick test that a program is deterministic.
+ *
+ * **Details** Every answer of the journal begins the program anew: a program of n answers is executed n times. A step
+ * that is under way in another branch is begun again, as after a crash.
+ *
+ * @category testing
+ * @stability experimental
+ * @since 0.1.0
+ */
+export const replays = <const Name extends string, In, Out, E, LE>(
+  trial: Trial<Name, In, Out, E, LE> | (() => Trial<Name, In, Out, E, LE>),
+  options: Options = {}
+): Effect.Effect<void, CrashSweepFailed> =>
+  Effect.gen(function* () {
+    const make = scenarioOf(trial)
+    for (const seed of seedsOf(options)) {
+      const plan = { ...options, crashes: [], seed }
+      const clean = yield* simulate(make, plan)
+      const judge = judgeOf(options, seed, clean)
+      yield* judge(clean, [])
+      const replayed = yield* simulate(make, { ...plan, engine: { ...options.engine, alwaysReplay: true } })
+      yield* judge(replayed, [], "the outcome is another one when it is replayed")
+    }
+  })
+
+/** The scenario of a trial: start, or find, the run; drive it; await it. The key of the first run is that of all. */
+const scenarioOf = <const Name extends string, In, Out, E, LE>(
+  trial: Trial<Name, In, Out, E, LE> | (() => Trial<Name, In, Out, E, LE>)
+) => {
   let key: string | undefined
-  return run(() => {
+  return () => {
     const { drive, input, orchestration, ...world } = typeof trial === "function" ? trial() : trial
     const prefix = orchestration.runId("").length
     const scenario = Effect.gen(function* () {
@@ -153,7 +188,7 @@ export const check = <const Name extends string, In, Out, E, LE>(
       return yield* Effect.raceFirst(handle.await, Effect.andThen(drive(handle), Effect.never))
     })
     return { ...world, scenario }
-  }, options)
+  }
 }
 
 /**
@@ -207,25 +242,32 @@ const seedsOf = ({ seed, seeds }: Options): ReadonlyArray<number | undefined> =>
   return seeds === undefined ? [undefined] : Array.from({ length: seeds }, (_, index) => index + 1)
 }
 
+interface Judged extends Simulation.Result {
+  readonly invariant: Effect.Effect<unknown, unknown> | undefined
+}
+
+const simulate = <A, E, R, LE>(
+  make: () => Scenario<A, E, R, LE>,
+  plan: Simulation.Plan
+): Effect.Effect<Judged> =>
+  Effect.suspend(() => {
+    const { invariant, scenario, ...world } = make()
+    return Effect.map(Simulation.run(world, scenario, plan), (result) => ({ ...result, invariant }))
+  })
+
 const sweepOne = <A, E, R, LE>(make: () => Scenario<A, E, R, LE>, options: Options, seed: number | undefined) =>
   Effect.gen(function* () {
-    const simulate = (crashes: ReadonlyArray<CrashPoint>) =>
-      Effect.suspend(() => {
-        const { invariant, scenario, ...world } = make()
-        return Effect.map(Simulation.run(world, scenario, { ...options, crashes, seed }), (result) => ({ ...result, invariant }))
-      })
-    const clean = yield* simulate([])
-    const expected = clean.exit
+    const clean = yield* simulate(make, { ...options, crashes: [], seed })
     const judge = judgeOf(options, seed, clean)
     yield* judge(clean, [])
     const unfired: Array<Report["unfired"][number]> = []
     let fired = 0
     const crashed = (crashes: ReadonlyArray<CrashPoint>) =>
       Effect.gen(function* () {
-        const result = yield* simulate(crashes)
+        const result = yield* simulate(make, { ...options, crashes, seed })
         if (result.died < crashes.length) unfired.push({ seed, crashes })
         else fired++
-        yield* judge(result, crashes, expected)
+        yield* judge(result, crashes, "the outcome is another one")
         return result.lives.at(-1)!.length
       })
     const deepen = (crashes: ReadonlyArray<CrashPoint>, mutations: number): Effect.Effect<void, CrashSweepFailed> =>
@@ -243,13 +285,9 @@ const pointsOf = (mutations: number): ReadonlyArray<CrashPoint> =>
     { mutation, when: "after" }
   ])
 
-interface Judged extends Simulation.Result {
-  readonly invariant: Effect.Effect<unknown, unknown> | undefined
-}
-
-/** W1 to W3. */
+/** W1 to W3. `otherwise`: what it means if the outcome is not that of the run without a crash. */
 const judgeOf = (options: Options, seed: number | undefined, clean: Judged) =>
-  Effect.fnUntraced(function* (result: Judged, crashes: ReadonlyArray<CrashPoint>, expected?: Judged["exit"]) {
+  Effect.fnUntraced(function* (result: Judged, crashes: ReadonlyArray<CrashPoint>, otherwise?: string) {
     const actual = result.exit
     const failed = (problem: string, shown = show(actual)) =>
       new CrashSweepFailed({
@@ -265,7 +303,7 @@ const judgeOf = (options: Options, seed: number | undefined, clean: Judged) =>
       return yield* failed(`it waits for something that never comes, for ${Duration.format(result.waited)}`, "no outcome")
     }
     const equals = options.equals ?? ((left, right) => Equal.equals(plain(left), plain(right)))
-    if (expected !== undefined && !equals(expected, actual)) return yield* failed("the outcome is another one")
+    if (otherwise !== undefined && !equals(clean.exit!, actual)) return yield* failed(otherwise)
     if (result.problems.length > 0) return yield* failed("the log cannot be right", result.problems.join("; "))
     const invariant = yield* Effect.exit(result.invariant ?? Effect.void)
     if (Exit.isFailure(invariant)) return yield* failed("the invariant does not hold", show(invariant))

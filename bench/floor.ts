@@ -69,7 +69,12 @@ export const sqlite = (filename: string): Log => {
   return groupCommit(write, () => database.close())
 }
 
-const eventOf = (stream: string, version: number, type: string, data: object): Event & { readonly [key: string]: unknown } => ({
+const eventOf = (
+  stream: string,
+  version: number,
+  type: string,
+  data: object
+): Event & { readonly [key: string]: unknown } => ({
   type,
   id: `${stream}:${version}`,
   stream,

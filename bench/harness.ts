@@ -50,10 +50,7 @@ export const compare = async (title: string, options: Options, cases: ReadonlyAr
   }
   const notes = [`${options.rounds} rounds, interleaved`, ...(options.notes ?? [])]
   console.log(`\n${title} [${options.unit}]\n  ${notes.join("; ")}`)
-  printTable([
-    ["", "median", "min", "max", "ratio", "aim"],
-    ...cases.map((each) => row(each, samples))
-  ])
+  printTable([["", "median", "min", "max", "ratio", "aim"], ...cases.map((each) => row(each, samples))])
 }
 
 /** Runs `work` and returns how long it took, in milliseconds. */
@@ -74,7 +71,9 @@ export const microsEach = async (count: number, work: () => unknown): Promise<nu
 /** The machine, for the head of a report. */
 export const printMachine = (): void => {
   const [cpu] = cpus()
-  console.log(`${cpus().length} cores (${cpu?.model.trim()}), Node ${process.versions.node}, SQLite ${process.versions["sqlite"]}`)
+  console.log(
+    `${cpus().length} cores (${cpu?.model.trim()}), Node ${process.versions.node}, SQLite ${process.versions["sqlite"]}`
+  )
 }
 
 const row = ({ aim, name, reference }: Case, samples: ReadonlyMap<string, ReadonlyArray<number>>): Array<string> => {

@@ -34,16 +34,10 @@ const bookTrip = Agent.compose("book trip", {
 })
 // #endregion
 
-export const program = bookTrip.run({ city: "Oslo" }).pipe(
-  Effect.catchTag("HotelFull", (error) => Effect.succeed([...log, `no hotel in ${error.city}`]))
-)
+export const program = bookTrip
+  .run({ city: "Oslo" })
+  .pipe(Effect.catchTag("HotelFull", (error) => Effect.succeed([...log, `no hotel in ${error.city}`])))
 
-export const expected = [
-  "reserve seat Oslo",
-  "charge Oslo",
-  "refund Oslo",
-  "release seat Oslo",
-  "no hotel in Oslo"
-]
+export const expected = ["reserve seat Oslo", "charge Oslo", "refund Oslo", "release seat Oslo", "no hotel in Oslo"]
 
 if (import.meta.main) console.log(await Effect.runPromise(program))

@@ -9,8 +9,9 @@ it("there are examples", () => assert.isAbove(examples.length, 4))
 
 for (const name of examples) {
   it.live(`example ${name} gives what it says`, () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const example = yield* Effect.promise(() => import(Path.resolve("examples", name)))
       assert.deepStrictEqual(yield* example.program as Effect.Effect<unknown>, example.expected)
-    }))
+    })
+  )
 }

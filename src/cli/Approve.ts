@@ -12,12 +12,14 @@ export const verb: Verb = {
   options: { reject: { type: "boolean" } },
   words: 1,
   run: (args) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const engine = yield* Engine
       const run = yield* Journal.orSentence(engine.get(args.words[0]!))
       if (run.endedAt !== undefined) return yield* workError(`Run "${run.runId}" has ended already (${run.status}).`)
       const approved = args.options["reject"] !== true
-      const payload = yield* Effect.mapError(Signal.encode(Approval, { approved }), (error) => workError(sentenceOf(error)))
+      const payload = yield* Effect.mapError(Signal.encode(Approval, { approved }), (error) =>
+        workError(sentenceOf(error))
+      )
       yield* Journal.orSentence(engine.signal(run.runId, { name: Approval.name, payload }))
       Process.stdout.write(`${approved ? "Approved" : "Refused"}: ${run.runId}\n`)
     }).pipe(Effect.provide(Journal.existing(args)))

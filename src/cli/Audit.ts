@@ -26,7 +26,7 @@ export const verb: Verb = {
   options: { path: { type: "string" }, out: { type: "string" }, approve: { type: "boolean" } },
   words: 0,
   run: (args) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const place = yield* placeOf(args)
       const deployment = Audit.layer.pipe(
         Layer.catch((error) => Layer.effectContext(Effect.fail(workError(sentenceOf(error))))),
@@ -62,11 +62,13 @@ const placeOf = (args: Arguments): Effect.Effect<Place, CliError> =>
   })
 
 const audit = (place: Place) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { handle, resumed } = yield* startOrResume(place)
     if (resumed) Process.stdout.write(`Going on with audit ${handle.id}.\n`)
     else Process.stdout.write(`Audit ${handle.id} of ${place.root}\n`)
-    const events = handle.events.pipe(Stream.flatMap((event) => Stream.fromIterable([...viewOf(event), ...hint(event, place)])))
+    const events = handle.events.pipe(
+      Stream.flatMap((event) => Stream.fromIterable([...viewOf(event), ...hint(event, place)]))
+    )
     const exit = yield* Effect.onInterrupt(
       Effect.andThen(LiveView.show(events).pipe(Journal.orSentence), Effect.exit(handle.await)),
       () => Effect.sync(() => void Process.stdout.write(`\nStopped. Start again to go on with ${handle.id}.\n`))
@@ -76,7 +78,7 @@ const audit = (place: Place) =>
 
 /** The open audit of this folder, or a new one. */
 const startOrResume = (place: Place) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const engine = yield* Engine
     const runs = yield* Journal.orSentence(engine.list({ definition: "Audit", limit: 10_000 }))
     const ours = runs.filter((run) => run.key?.startsWith(`${place.series}-`) === true)
@@ -94,8 +96,7 @@ const startOrResume = (place: Place) =>
     return { handle, resumed: false }
   })
 
-const busy = (runId: string) =>
-  workError(`Another process is working on ${runId}. Follow it with: tutti tail ${runId}`)
+const busy = (runId: string) => workError(`Another process is working on ${runId}. Follow it with: tutti tail ${runId}`)
 
 /** What a person must do next. */
 const hint = ({ meta, type }: StoredEvent, place: Place): ReadonlyArray<ViewEvent> =>
@@ -107,10 +108,16 @@ const conclude = (handle: RunHandle<AuditOutcome, unknown>, exit: Exit.Exit<Audi
   if (Exit.isSuccess(exit)) {
     const { files, findings, report, score } = exit.value
     const judged = score === undefined ? "" : `, score ${Math.round(score)} of 100`
-    return Effect.sync(() => void Process.stdout.write(`${files} files, ${findings} findings${judged}\nReport: ${report}\n`))
+    return Effect.sync(
+      () => void Process.stdout.write(`${files} files, ${findings} findings${judged}\nReport: ${report}\n`)
+    )
   }
   const error = Cause.findErrorOption(exit.cause)
   return Effect.fail(
-    workError(error._tag === "Some" ? sentenceOf(error.value) : `Audit ${handle.id} met a bug: ${sentenceOf(Cause.squash(exit.cause))}`)
+    workError(
+      error._tag === "Some"
+        ? sentenceOf(error.value)
+        : `Audit ${handle.id} met a bug: ${sentenceOf(Cause.squash(exit.cause))}`
+    )
   )
 }

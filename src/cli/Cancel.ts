@@ -10,7 +10,7 @@ export const verb: Verb = {
   options: { reason: { type: "string" } },
   words: 1,
   run: (args) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const engine = yield* Engine
       const run = yield* Journal.orSentence(engine.get(args.words[0]!))
       if (run.endedAt !== undefined) return yield* workError(`Run "${run.runId}" has ended already (${run.status}).`)

@@ -12,10 +12,11 @@ export const verb: Verb = {
   options: { json: { type: "boolean" } },
   words: 1,
   run: (args) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const engine = yield* Engine
       const run = yield* Journal.orSentence(engine.get(args.words[0]!))
-      const lineOf = args.options["json"] === true ? toJson : (event: Parameters<typeof toJson>[0]) => Format.eventLine(event, false)
+      const lineOf =
+        args.options["json"] === true ? toJson : (event: Parameters<typeof toJson>[0]) => Format.eventLine(event, false)
       yield* engine.events(run.runId).pipe(
         Stream.runForEach((event) => Effect.sync(() => void Process.stdout.write(lineOf(event)))),
         Journal.orSentence

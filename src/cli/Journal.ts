@@ -31,6 +31,5 @@ export const open = (filename: string): Layer.Layer<Embedded.Services, CliError>
     Layer.catch((error) => Layer.effectContext(Effect.fail(workError(sentenceOf(error)))))
   )
 
-export const orSentence = <A, R>(
-  self: Effect.Effect<A, EngineError | RunNotFound, R>
-): Effect.Effect<A, CliError, R> => Effect.mapError(self, (error) => workError(sentenceOf(error)))
+export const orSentence = <A, R>(self: Effect.Effect<A, EngineError | RunNotFound, R>): Effect.Effect<A, CliError, R> =>
+  Effect.mapError(self, (error) => workError(sentenceOf(error)))

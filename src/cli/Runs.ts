@@ -8,7 +8,7 @@ import * as Journal from "./Journal.ts"
 import { type Arguments, usageError, type Verb } from "./Verb.ts"
 
 const filterOf = (args: Arguments) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { definition, limit, status } = args.options
     const size = limit === undefined ? 50 : Number(limit)
     if (!Number.isInteger(size) || size < 1) return yield* usageError("--limit takes a whole number from 1.")
@@ -30,7 +30,7 @@ export const verb: Verb = {
   options: { status: { type: "string" }, definition: { type: "string" }, limit: { type: "string" } },
   words: 0,
   run: (args) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const filter = yield* filterOf(args)
       const engine = yield* Engine
       const runs = yield* Journal.orSentence(engine.list(filter))

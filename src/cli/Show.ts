@@ -14,7 +14,7 @@ export const verb: Verb = {
   options: {},
   words: 1,
   run: (args) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const engine = yield* Engine
       const run = yield* Journal.orSentence(engine.get(args.words[0]!))
       const events = yield* Journal.orSentence(Stream.runCollect(engine.events(run.runId)))

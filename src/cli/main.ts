@@ -9,8 +9,13 @@ import { parseArgs } from "node:util"
 import { CliError, sentenceOf, usageError, type Verb } from "./Verb.ts"
 
 /** Each verb is loaded only when it is called: help must be quick. */
-const verbs: { readonly [name: string]: { readonly summary: string; readonly load: () => Promise<{ readonly verb: Verb }> } } = {
-  audit: { summary: "audit a repository as a durable run; resumes one that was killed", load: () => import("./Audit.ts") },
+const verbs: {
+  readonly [name: string]: { readonly summary: string; readonly load: () => Promise<{ readonly verb: Verb }> }
+} = {
+  audit: {
+    summary: "audit a repository as a durable run; resumes one that was killed",
+    load: () => import("./Audit.ts")
+  },
   runs: { summary: "list the runs in the journal", load: () => import("./Runs.ts") },
   show: { summary: "show one run and its steps", load: () => import("./Show.ts") },
   events: { summary: "print every event of a run", load: () => import("./Events.ts") },
@@ -44,7 +49,7 @@ const parse = (verb: Verb, words: ReadonlyArray<string>) =>
   })
 
 const program = (words: ReadonlyArray<string>): Effect.Effect<void, CliError> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const [name, ...rest] = words
     if (name === undefined || name === "--help" || name === "help") return yield* print(help())
     const known = Object.hasOwn(verbs, name) ? verbs[name] : undefined

@@ -15,6 +15,7 @@ type Check = (value: unknown) => Exit.Exit<any, SchemaIssue.Issue>
 export interface TaskCodec {
   readonly checkInput: Check
   readonly checkOutput: Check
+  /** Of a value that was checked. */
   readonly encodeInput: (value: unknown) => Exit.Exit<Schema.Json, SchemaIssue.Issue>
   readonly decodeInput: Check
   readonly encodeOutput: (value: unknown) => Exit.Exit<Schema.Json, SchemaIssue.Issue>
@@ -28,10 +29,12 @@ export const ofTask = (task: Task.Any): TaskCodec => {
   if (known !== undefined) return known
   const input = Schema.toCodecJson(task.input)
   const output = Schema.toCodecJson(task.output)
+  const checkedInput = Schema.toType(task.input)
   const codec: TaskCodec = {
-    checkInput: SchemaParser.decodeUnknownExit(Schema.toType(task.input)),
+    checkInput: SchemaParser.decodeUnknownExit(checkedInput),
     checkOutput: SchemaParser.decodeUnknownExit(Schema.toType(task.output)),
-    encodeInput: SchemaParser.encodeUnknownExit(input),
+    // A checked value that is its own JSON needs no second pass. Outputs get one: the log must not share them.
+    encodeInput: input.ast === checkedInput.ast ? Exit.succeed<any> : SchemaParser.encodeUnknownExit(input),
     decodeInput: SchemaParser.decodeUnknownExit(input),
     encodeOutput: SchemaParser.encodeUnknownExit(output),
     decodeOutput: SchemaParser.decodeUnknownExit(output)

@@ -21,7 +21,7 @@ export const retry = <A, E, R, R2>(
     R | R2
   >
 
-const retryInRun = Effect.fnUntraced(function*<A, E, R, R2>(
+const retryInRun = Effect.fnUntraced(function* <A, E, R, R2>(
   self: Effect.Effect<A, E, R>,
   schedule: Schedule.Schedule<unknown, E, never, R2>,
   { run, scope }: Run.Current

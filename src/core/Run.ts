@@ -153,7 +153,10 @@ export const witnessed = (fiber: Fiber.Fiber<unknown, unknown>, name: string): v
 }
 
 /** Provides services that were captured elsewhere in the program, and keeps the present place in the run. */
-export const provideCaptured = <A, E, R>(self: Effect.Effect<A, E, R>, captured: Context.Context<R>): Effect.Effect<A, E> =>
+export const provideCaptured = <A, E, R>(
+  self: Effect.Effect<A, E, R>,
+  captured: Context.Context<R>
+): Effect.Effect<A, E> =>
   Effect.updateContext(self, (here: Context.Context<never>) => {
     const keep =
       <S>(service: Context.Reference<S>) =>

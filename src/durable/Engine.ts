@@ -34,28 +34,34 @@ export interface StartOptions {
   readonly correlationId?: string | undefined
 }
 
-export class Engine extends Context.Service<Engine, {
-  /** Who this engine is in the log: the owner of the runs that it carries out. */
-  readonly owner: string
-  /** Makes a program known until the scope closes, and takes over the open runs of it whose owner is gone. */
-  readonly register: (definition: Definition) => Effect.Effect<void, EngineError, Scope.Scope>
-  /** Accepts a run. Starting the same run id again changes nothing: `false`. */
-  readonly start: (options: StartOptions) => Effect.Effect<boolean, EngineError>
-  /** Waits until the run ended, here or elsewhere. */
-  readonly await: (runId: string) => Effect.Effect<RunEnd, RunLost | RunNotFound>
-  /** Stores a signal. `id`: sent twice, it counts once. A run that has ended ignores it. */
-  readonly signal: (runId: string, signal: {
-    readonly name: string
-    readonly payload: Schema.Json
-    readonly id?: string | undefined
-  }) => Effect.Effect<void, EngineError | RunNotFound>
-  /** Asks the run to stop and undo. Returns when the request is stored. */
-  readonly cancel: (runId: string, reason?: string) => Effect.Effect<void, EngineError | RunNotFound>
-  readonly pause: (runId: string) => Effect.Effect<void, EngineError | RunNotFound>
-  readonly resume: (runId: string) => Effect.Effect<void, EngineError | RunNotFound>
-  /** Runs of the catalogue, newest first: everything acknowledged before the call is in it. */
-  readonly list: (filter?: RunFilter) => Effect.Effect<ReadonlyArray<RunSummary>, EngineError>
-  readonly get: (runId: string) => Effect.Effect<RunSummary, EngineError | RunNotFound>
-  /** The run's events from the first on; `live`: and those that come, until it ended. */
-  readonly events: (runId: string, options?: { readonly live?: boolean }) => Stream.Stream<StoredEvent, EngineError>
-}>()("tutti/durable/Engine") {}
+export class Engine extends Context.Service<
+  Engine,
+  {
+    /** Who this engine is in the log: the owner of the runs that it carries out. */
+    readonly owner: string
+    /** Makes a program known until the scope closes, and takes over the open runs of it whose owner is gone. */
+    readonly register: (definition: Definition) => Effect.Effect<void, EngineError, Scope.Scope>
+    /** Accepts a run. Starting the same run id again changes nothing: `false`. */
+    readonly start: (options: StartOptions) => Effect.Effect<boolean, EngineError>
+    /** Waits until the run ended, here or elsewhere. */
+    readonly await: (runId: string) => Effect.Effect<RunEnd, RunLost | RunNotFound>
+    /** Stores a signal. `id`: sent twice, it counts once. A run that has ended ignores it. */
+    readonly signal: (
+      runId: string,
+      signal: {
+        readonly name: string
+        readonly payload: Schema.Json
+        readonly id?: string | undefined
+      }
+    ) => Effect.Effect<void, EngineError | RunNotFound>
+    /** Asks the run to stop and undo. Returns when the request is stored. */
+    readonly cancel: (runId: string, reason?: string) => Effect.Effect<void, EngineError | RunNotFound>
+    readonly pause: (runId: string) => Effect.Effect<void, EngineError | RunNotFound>
+    readonly resume: (runId: string) => Effect.Effect<void, EngineError | RunNotFound>
+    /** Runs of the catalogue, newest first: everything acknowledged before the call is in it. */
+    readonly list: (filter?: RunFilter) => Effect.Effect<ReadonlyArray<RunSummary>, EngineError>
+    readonly get: (runId: string) => Effect.Effect<RunSummary, EngineError | RunNotFound>
+    /** The run's events from the first on; `live`: and those that come, until it ended. */
+    readonly events: (runId: string, options?: { readonly live?: boolean }) => Stream.Stream<StoredEvent, EngineError>
+  }
+>()("tutti/durable/Engine") {}

@@ -20,9 +20,13 @@ import * as JournalEngine from "./JournalEngine.ts"
  */
 export const layer = (options: JournalEngine.Options = {}): Layer.Layer<Engine | EventStore.EventStore | Persistence> =>
   JournalEngine.layer(options).pipe(
-    Layer.provideMerge(Layer.mergeAll(
-      EventStore.layer.pipe(Layer.provide(Layer.suspend(() => MemoryEventStore.layerDriverOf(MemoryEventStore.makeState())))),
-      Layer.suspend(() => MemoryPersistence.layerOf(MemoryPersistence.makeState()))
-    )),
+    Layer.provideMerge(
+      Layer.mergeAll(
+        EventStore.layer.pipe(
+          Layer.provide(Layer.suspend(() => MemoryEventStore.layerDriverOf(MemoryEventStore.makeState())))
+        ),
+        Layer.suspend(() => MemoryPersistence.layerOf(MemoryPersistence.makeState()))
+      )
+    ),
     Layer.orDie
   )

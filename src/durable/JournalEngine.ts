@@ -85,7 +85,7 @@ class JournalEngine {
   // ------------------------------------------------------------------ port
 
   readonly register = (definition: Definition) =>
-    Effect.gen({ self: this }, function*() {
+    Effect.gen({ self: this }, function* () {
       yield* Effect.acquireRelease(
         Effect.sync(() => void this.definitions.push(definition)),
         () => this.unregister(definition)
@@ -106,22 +106,27 @@ class JournalEngine {
       epoch
     }
     const meta = { correlationId: options.correlationId ?? runId, runId, definition, definitionVersion, epoch }
-    const accept = Effect.as(this.store.append(runStream(runId), [{ type: "RunStarted", data, meta }], "NoStream"), true)
-    return Effect.uninterruptible(Effect.gen({ self: this }, function*() {
-      const program = this.definitionOf(definition, definitionVersion)
-      const startedAt = yield* Clock.currentTimeMillis
-      const history = RunHistory.fresh({ _tag: "RunStarted", ...data }, startedAt)
-      // Live before it is accepted: a signal may be sent to it as soon as it is.
-      const run = program === undefined || this.live.has(runId) ? undefined : this.prepare(program, runId, history)
-      const accepted = yield* Effect.catchTag(accept, "VersionConflict", () => Effect.succeed(false)).pipe(
-        Effect.onError(() => Effect.sync(() => this.withdraw(runId, run)))
-      )
-      if (!accepted) this.withdraw(runId, run)
-      else if (run !== undefined) yield* this.begin(runId, run)
-      // Another start of the same run was prepared first, and came second.
-      else if (program !== undefined) yield* this.launch(program, runId, history)
-      return accepted
-    })).pipe(this.arrival(runId), engineError(`start run "${runId}"`))
+    const accept = Effect.as(
+      this.store.append(runStream(runId), [{ type: "RunStarted", data, meta }], "NoStream"),
+      true
+    )
+    return Effect.uninterruptible(
+      Effect.gen({ self: this }, function* () {
+        const program = this.definitionOf(definition, definitionVersion)
+        const startedAt = yield* Clock.currentTimeMillis
+        const history = RunHistory.fresh({ _tag: "RunStarted", ...data }, startedAt)
+        // Live before it is accepted: a signal may be sent to it as soon as it is.
+        const run = program === undefined || this.live.has(runId) ? undefined : this.prepare(program, runId, history)
+        const accepted = yield* Effect.catchTag(accept, "VersionConflict", () => Effect.succeed(false)).pipe(
+          Effect.onError(() => Effect.sync(() => this.withdraw(runId, run)))
+        )
+        if (!accepted) this.withdraw(runId, run)
+        else if (run !== undefined) yield* this.begin(runId, run)
+        // Another start of the same run was prepared first, and came second.
+        else if (program !== undefined) yield* this.launch(program, runId, history)
+        return accepted
+      })
+    ).pipe(this.arrival(runId), engineError(`start run "${runId}"`))
   }
 
   readonly await = (runId: string): Effect.Effect<RunEnd, RunLost | RunNotFound> => {
@@ -134,13 +139,17 @@ class JournalEngine {
     runId: string,
     command: NewEvent & { readonly type: (typeof commandTags)[number] }
   ): Effect.Effect<void, EngineError | RunNotFound> =>
-    Effect.gen({ self: this }, function*() {
+    Effect.gen({ self: this }, function* () {
       if (!(yield* this.store.exists(runStream(runId)))) return yield* new RunNotFound({ runId })
       const meta = { runId, correlationId: runId }
       yield* this.store.append(inboxStream(runId), [{ ...command, meta }], "Any")
-    }).pipe(Effect.catch((error) =>
-      Effect.fail(error._tag === "RunNotFound" ? error : new EngineError({ operation: `reach run "${runId}"`, cause: error }))
-    ))
+    }).pipe(
+      Effect.catch((error) =>
+        Effect.fail(
+          error._tag === "RunNotFound" ? error : new EngineError({ operation: `reach run "${runId}"`, cause: error })
+        )
+      )
+    )
 
   // ------------------------------------------------------------- recovery
 
@@ -149,7 +158,7 @@ class JournalEngine {
     definition: Definition,
     status: ReadonlyArray<RunStatus>
   ): Effect.Effect<void, EngineError> =>
-    Effect.gen({ self: this }, function*() {
+    Effect.gen({ self: this }, function* () {
       const gone = new Map<string, boolean>()
       // At once, not in pages: runs that end meanwhile would shift them.
       const runs = yield* this.catalogue.list({ definition: definition.name, status, limit: Number.MAX_SAFE_INTEGER })
@@ -166,7 +175,7 @@ class JournalEngine {
   })
 
   private recoverOne(definition: Definition, run: RunCatalogue.RunSummary, gone: Map<string, boolean>) {
-    return Effect.gen({ self: this }, function*() {
+    return Effect.gen({ self: this }, function* () {
       if (this.live.has(run.runId) || this.arriving.has(run.runId)) return
       if (run.owner !== this.lease.owner) {
         const isGone = gone.get(run.owner) ?? (yield* Lease.isGone(this.persistence, this.liveness, run.owner))
@@ -181,25 +190,27 @@ class JournalEngine {
 
   /** Claims the run by writing to its stream: whoever owned it is fenced from here on (N3). */
   private takeOver(definition: Definition, { owner: gone, runId }: RunCatalogue.RunSummary) {
-    return Effect.uninterruptible(Effect.gen({ self: this }, function*() {
-      const history = RunHistory.fold(yield* this.store.readArray(runStream(runId)))
-      if (history === undefined || history.ended !== undefined || this.live.has(runId)) return
-      // Somebody was faster. That owner is alive, as far as is known.
-      if (history.owner !== gone) return
-      const { epoch, owner } = this.lease
-      const { definitionVersion } = history
-      const meta = { runId, correlationId: runId, definition: definition.name, definitionVersion, epoch }
-      const claim: ReadonlyArray<NewEvent> = [
-        { type: "RunRecovered", data: { owner, epoch }, meta },
-        // Said again: a run that was blocked meanwhile would be taken for one that is running.
-        ...(history.paused ? [{ type: "RunPaused", data: {}, meta }] : [])
-      ]
-      const claimed = yield* this.store.append(runStream(runId), claim, history.version).pipe(
-        Effect.as(true),
-        Effect.catchTag("VersionConflict", () => Effect.succeed(false))
-      )
-      if (claimed) yield* this.launch(definition, runId, { ...history, version: history.version + claim.length })
-    }))
+    return Effect.uninterruptible(
+      Effect.gen({ self: this }, function* () {
+        const history = RunHistory.fold(yield* this.store.readArray(runStream(runId)))
+        if (history === undefined || history.ended !== undefined || this.live.has(runId)) return
+        // Somebody was faster. That owner is alive, as far as is known.
+        if (history.owner !== gone) return
+        const { epoch, owner } = this.lease
+        const { definitionVersion } = history
+        const meta = { runId, correlationId: runId, definition: definition.name, definitionVersion, epoch }
+        const claim: ReadonlyArray<NewEvent> = [
+          { type: "RunRecovered", data: { owner, epoch }, meta },
+          // Said again: a run that was blocked meanwhile would be taken for one that is running.
+          ...(history.paused ? [{ type: "RunPaused", data: {}, meta }] : [])
+        ]
+        const claimed = yield* this.store.append(runStream(runId), claim, history.version).pipe(
+          Effect.as(true),
+          Effect.catchTag("VersionConflict", () => Effect.succeed(false))
+        )
+        if (claimed) yield* this.launch(definition, runId, { ...history, version: history.version + claim.length })
+      })
+    )
   }
 
   // ------------------------------------------------------------- carrying out
@@ -252,7 +263,8 @@ class JournalEngine {
         // A cancelled run goes on undoing, even if it was paused before.
         const last = cancel ?? commands.findLast(({ type }) => type === "PauseRequested" || type === "ResumeRequested")
         if (last !== undefined) this.deliverTo(run, last)
-      }))
+      })
+    )
   }
 
   /** Passes a stored command to the run it is for, if that is carried out here. */
@@ -269,9 +281,12 @@ class JournalEngine {
         const arrival = this.arriving.get(runId) ?? { starts: 0, commands: [] }
         this.arriving.set(runId, arrival)
         arrival.starts++
-        return Effect.ensuring(self, Effect.sync(() => {
-          if (--arrival.starts === 0) this.arriving.delete(runId)
-        }))
+        return Effect.ensuring(
+          self,
+          Effect.sync(() => {
+            if (--arrival.starts === 0) this.arriving.delete(runId)
+          })
+        )
       })
   }
 
@@ -299,18 +314,22 @@ class JournalEngine {
   /** Begins the run anew from its stream, under the same owner. */
   private replace(definition: Definition, runId: string): void {
     this.live.delete(runId)
-    const relaunch = Effect.gen({ self: this }, function*() {
+    const relaunch = Effect.gen({ self: this }, function* () {
       const history = RunHistory.fold(yield* this.store.readArray(runStream(runId)))
       if (history !== undefined) yield* this.launch(definition, runId, history)
     }).pipe(this.arrival(runId))
-    this.fork(Effect.catchCause(relaunch, (cause) =>
-      Effect.sync(() => this.settle(runId, Exit.fail(new EngineError({ operation: `replay run "${runId}"`, cause }))))
-    ))
+    this.fork(
+      Effect.catchCause(relaunch, (cause) =>
+        Effect.sync(() => this.settle(runId, Exit.fail(new EngineError({ operation: `replay run "${runId}"`, cause }))))
+      )
+    )
   }
 
   private definitionOf(name: string, version: number): Definition | undefined {
-    return this.definitions.findLast((definition) =>
-      definition.name === name && (definition.version === version || definition.compatibleWith.includes(version)))
+    return this.definitions.findLast(
+      (definition) =>
+        definition.name === name && (definition.version === version || definition.compatibleWith.includes(version))
+    )
   }
 
   private unregister(definition: Definition): Effect.Effect<void> {
@@ -322,7 +341,8 @@ class JournalEngine {
   }
 
   readonly stop = Effect.suspend(() =>
-    Effect.forEach([...this.live.values()], (run) => run.stop(), { concurrency: "unbounded", discard: true }))
+    Effect.forEach([...this.live.values()], (run) => run.stop(), { concurrency: "unbounded", discard: true })
+  )
 }
 
 /**
@@ -337,7 +357,7 @@ class JournalEngine {
 export const layer = (options: Options = {}): Layer.Layer<Engine, EngineError, EventStore | Persistence> =>
   Layer.effect(
     Engine,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const store = yield* EventStore
       const persistence = yield* Persistence
       const duration = Duration.fromInputUnsafe(options.lease ?? "15 seconds")
@@ -345,7 +365,10 @@ export const layer = (options: Options = {}): Layer.Layer<Engine, EngineError, E
       const lease = yield* Lease.acquire(persistence, { name: "engine", duration })
       const liveness = yield* Lease.CurrentLiveness
       const reader = new RunReader(store, catalogue)
-      const engine = new JournalEngine({ store, persistence, catalogue, reader, lease, liveness, context: yield* Effect.context<never>() }, options)
+      const engine = new JournalEngine(
+        { store, persistence, catalogue, reader, lease, liveness, context: yield* Effect.context<never>() },
+        options
+      )
       yield* Effect.addFinalizer(() => engine.stop)
       const head = yield* store.head
       yield* store.subscribe({ after: head, types: commandTags, streamPrefix: "inbox/" }).pipe(

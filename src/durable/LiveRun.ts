@@ -35,7 +35,12 @@ import * as StepExecution from "./StepExecution.ts"
 /** How a run ended, as its last event says. */
 export interface RunEnd {
   readonly type: "RunCompleted" | "RunFailed" | "RunCancelled"
-  readonly data: { readonly output?: Schema.Json; readonly error?: Schema.Json; readonly defect?: Schema.Json; readonly reason?: string }
+  readonly data: {
+    readonly output?: Schema.Json
+    readonly error?: Schema.Json
+    readonly defect?: Schema.Json
+    readonly reason?: string
+  }
 }
 
 /** A program on encoded values, with everything it needs provided. */
@@ -112,16 +117,21 @@ export class LiveRun implements Run.Run {
   /** Starts the program. Returns at once. */
   readonly start: Effect.Effect<void> = Effect.suspend(() => {
     const scope = StepPath.makeScope("")
-    const program = Effect.provideService(this.options.program(this.options.history.input as Schema.Json), Run.CurrentRun, {
-      run: this,
-      scope
-    })
+    const program = Effect.provideService(
+      this.options.program(this.options.history.input as Schema.Json),
+      Run.CurrentRun,
+      {
+        run: this,
+        scope
+      }
+    )
     const main = Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Effect.exit(restore(program)), (exit) => this.finish(exit)))
-    return Effect.gen({ self: this }, function*() {
-      if (!this.replay.isDone) yield* Effect.forkDetach(this.replay.pump)
-      this.fiber = yield* Effect.forkDetach(main)
+      Effect.flatMap(Effect.exit(restore(program)), (exit) => this.finish(exit))
+    )
+    const begin = Effect.map(Effect.forkDetach(main), (fiber) => {
+      this.fiber = fiber
     })
+    return this.replay.isDone ? begin : Effect.andThen(Effect.forkDetach(this.replay.pump), begin)
   })
 
   step<A, E, R>(scope: StepPath.StepScope, spec: Run.StepSpec<A, E, R>): Effect.Effect<A, E, R> {
@@ -142,7 +152,8 @@ export class LiveRun implements Run.Run {
             unfinished: this.options.history.unfinished.get(path),
             startMarkers: this.options.startMarkers,
             recorded: this.recorded
-          }))
+          })
+        )
       }
     })
   }
@@ -150,7 +161,7 @@ export class LiveRun implements Run.Run {
   sleep(scope: StepPath.StepScope, segment: string, duration: Duration.Duration): Effect.Effect<void> {
     return this.ask(scope, segment, (path, open) => ({
       replayed: (entry) => (entry.type === "TimerFired" ? Effect.void : this.mismatched(entry, "a timer")),
-      live: Effect.gen({ self: this }, function*() {
+      live: Effect.gen({ self: this }, function* () {
         const deadline = yield* SignalExchange.deadlineOf(
           { journal: this.journal, history: this.options.history, path },
           duration
@@ -164,9 +175,17 @@ export class LiveRun implements Run.Run {
 
   receive<A>(scope: StepPath.StepScope, spec: Run.ReceiveSpec<A>): Effect.Effect<A | undefined> {
     return this.ask(scope, StepPath.segment(spec.signal), (path, open) => ({
-      replayed: (entry) => SignalExchange.answer(spec, entry) ?? this.mismatched<A, never>(entry, `signal ${spec.signal}`),
+      replayed: (entry) =>
+        SignalExchange.answer(spec, entry) ?? this.mismatched<A, never>(entry, `signal ${spec.signal}`),
       live: Effect.flatMap(
-        SignalExchange.receive({ spec, path, open, inbox: this.inbox, journal: this.journal, history: this.options.history }),
+        SignalExchange.receive({
+          spec,
+          path,
+          open,
+          inbox: this.inbox,
+          journal: this.journal,
+          history: this.options.history
+        }),
         (value) => this.recorded(Effect.succeed(value))
       )
     }))
@@ -188,7 +207,9 @@ export class LiveRun implements Run.Run {
       const applies = index !== undefined || this.replay.isDone
       this.patches.set(id, applies)
       if (index !== undefined) return Effect.as(Effect.uninterruptible(this.replay.take(index)), true)
-      return applies ? Effect.as(Effect.uninterruptible(this.journal.append("PatchApplied", path, { id })), true) : Effect.succeed(false)
+      return applies
+        ? Effect.as(Effect.uninterruptible(this.journal.append("PatchApplied", path, { id })), true)
+        : Effect.succeed(false)
     })
   }
 
@@ -218,14 +239,16 @@ export class LiveRun implements Run.Run {
 
   /** Interrupts the program, which then undoes what it has done (L4). */
   cancel(reason: string | undefined): Effect.Effect<void> {
-    return Effect.uninterruptible(Effect.gen({ self: this }, function*() {
-      yield* this.replay.atFrontier()
-      if (this.cancelRequested !== undefined || this.stopped !== undefined) return
-      this.cancelRequested = { reason }
-      yield* this.setPaused(false)
-      yield* this.journal.append("RunCancelRequested", undefined, reason === undefined ? {} : { reason })
-      this.interruptBy(reason)
-    }))
+    return Effect.uninterruptible(
+      Effect.gen({ self: this }, function* () {
+        yield* this.replay.atFrontier()
+        if (this.cancelRequested !== undefined || this.stopped !== undefined) return
+        this.cancelRequested = { reason }
+        yield* this.setPaused(false)
+        yield* this.journal.append("RunCancelRequested", undefined, reason === undefined ? {} : { reason })
+        this.interruptBy(reason)
+      })
+    )
   }
 
   /** A paused run finishes what is under way and begins no further step. */
@@ -252,7 +275,10 @@ export class LiveRun implements Run.Run {
   private ask<A, E, R>(
     scope: StepPath.StepScope,
     segment: string,
-    make: (path: string, open: StepExecution.StepCall<A, E, R>["open"]) => {
+    make: (
+      path: string,
+      open: StepExecution.StepCall<A, E, R>["open"]
+    ) => {
       readonly replayed: (entry: Entry) => Effect.Effect<A, E>
       readonly live: Effect.Effect<A, E, R>
     }
@@ -263,7 +289,8 @@ export class LiveRun implements Run.Run {
         const open = fiber.getRef(Run.InterruptibleBody) ?? restore
         const { live, replayed } = make(path, open)
         return this.turn(path, open, replayed, live)
-      }))
+      })
+    )
   }
 
   private turn<A, E, R>(
@@ -277,7 +304,10 @@ export class LiveRun implements Run.Run {
     const index = this.replay.find(path)
     if (index !== undefined) return Effect.flatMap(this.replay.take(index), replayed)
     const wait = this.replay.isDone ? this.resumed : this.replay.atFrontier(path)
-    return Effect.andThen(open(wait), Effect.suspend(() => this.turn(path, open, replayed, live)))
+    return Effect.andThen(
+      open(wait),
+      Effect.suspend(() => this.turn(path, open, replayed, live))
+    )
   }
 
   private readonly resumed = Effect.callback<void>((resume) => {
@@ -304,7 +334,10 @@ export class LiveRun implements Run.Run {
     this.stopped = "replaced"
     // What is under way in other branches is begun anew by the successor.
     this.fiber?.interruptUnsafe()
-    return Effect.andThen(this.journal.close, Effect.sync(() => this.options.onReplaced()))
+    return Effect.andThen(
+      this.journal.close,
+      Effect.sync(() => this.options.onReplaced())
+    )
   })
 
   private interruptBy(reason: string | undefined): void {
@@ -346,7 +379,7 @@ export class LiveRun implements Run.Run {
 
   private continueAsNew(continued: ContinueAsNew): Effect.Effect<void> {
     const { history, identity } = this.options
-    return Effect.gen({ self: this }, function*() {
+    return Effect.gen({ self: this }, function* () {
       yield* this.journal.append("RunContinued", undefined, {
         input: continued.input,
         definitionVersion: identity.definitionVersion,
@@ -367,10 +400,12 @@ export class LiveRun implements Run.Run {
 
   /** The program does not match its journal: the run stays open, blocked, and undoes nothing. */
   private mismatch(mismatch: Replay.Mismatch): Effect.Effect<void> {
-    return Effect.uninterruptible(Effect.andThen(
-      this.journal.append("RunBlocked", undefined, mismatch),
-      Effect.sync(() => this.lose(new NonDeterminism({ runId: this.runId, ...mismatch })))
-    ))
+    return Effect.uninterruptible(
+      Effect.andThen(
+        this.journal.append("RunBlocked", undefined, mismatch),
+        Effect.sync(() => this.lose(new NonDeterminism({ runId: this.runId, ...mismatch })))
+      )
+    )
   }
 
   private lostBy(error: VersionConflict | EventStoreError): RunLost {

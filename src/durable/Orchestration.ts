@@ -111,12 +111,7 @@ export const make = <
 }
 
 /** What an orchestration is made of. */
-export interface Options<
-  I extends Task.SchemaOrFields,
-  O extends Task.SchemaOrFields,
-  E extends Task.ErrorSchema,
-  R
-> {
+export interface Options<I extends Task.SchemaOrFields, O extends Task.SchemaOrFields, E extends Task.ErrorSchema, R> {
   /** Default 1. */
   readonly version?: number
   readonly compatibleWith?: ReadonlyArray<number>
@@ -180,8 +175,7 @@ const starter =
         })
       }
       const key = options?.key ?? definition.key?.(input)
-      const id =
-        child === undefined ? runIdOf(name, key ?? (yield* RunHandle.newKey)) : `${child.runId}/${child.path}`
+      const id = child === undefined ? runIdOf(name, key ?? (yield* RunHandle.newKey)) : `${child.runId}/${child.path}`
       yield* engine.start({
         definition: name,
         definitionVersion: version,

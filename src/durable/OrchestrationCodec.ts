@@ -66,17 +66,20 @@ export const orDie = <A>(exit: Exit.Exit<A, SchemaIssue.Issue>): A => {
 }
 
 /** The outcome that the end of a run tells. */
-export const outcomeOf = (
-  codec: OrchestrationCodec, runId: string, end: RunEnd): Effect.Effect<any, any> => {
+export const outcomeOf = (codec: OrchestrationCodec, runId: string, end: RunEnd): Effect.Effect<any, any> => {
   switch (end.type) {
     case "RunCompleted":
       return Effect.sync(() => orDie(codec.decodeOutput(end.data.output)))
     case "RunCancelled":
-      return Effect.fail(new RunCancelled({ runId, ...(end.data.reason === undefined ? {} : { reason: end.data.reason }) }))
+      return Effect.fail(
+        new RunCancelled({ runId, ...(end.data.reason === undefined ? {} : { reason: end.data.reason }) })
+      )
     case "RunFailed":
       return "error" in end.data
-        ? Effect.flatMap(Effect.sync(() => orDie(codec.decodeError(end.data.error))), Effect.fail)
+        ? Effect.flatMap(
+            Effect.sync(() => orDie(codec.decodeError(end.data.error))),
+            Effect.fail
+          )
         : Effect.die(decodeDefect(end.data.defect))
   }
 }
-

@@ -94,7 +94,7 @@ export class Replay {
 
   /** Delivers one answer after the other. Runs beside the program until all are delivered. */
   get pump(): Effect.Effect<void> {
-    return Effect.gen({ self: this }, function*() {
+    return Effect.gen({ self: this }, function* () {
       while (!this.isDone) {
         yield* this.settle
         const entry = this.options.entries[this.cursor]!
@@ -140,7 +140,7 @@ export class Replay {
   }
 
   private get settle(): Effect.Effect<void> {
-    return Effect.gen({ self: this }, function*() {
+    return Effect.gen({ self: this }, function* () {
       for (let quiet = 0, seen = this.questions; quiet < settleTurns; quiet++) {
         yield* Effect.yieldNowWith(afterAllOthers)
         if (seen !== this.questions) {
@@ -153,7 +153,7 @@ export class Replay {
 
   /** Waits for a question beyond those that were looked at. `false`: others wait, and none came in time. */
   private becomesAsked(questions: number): Effect.Effect<boolean> {
-    return Effect.gen({ self: this }, function*() {
+    return Effect.gen({ self: this }, function* () {
       const others = this.asking.length > 0
       const asked = Effect.as(this.questionAfter(questions), true)
       return yield* others ? Effect.raceFirst(asked, Effect.as(Effect.sleep(this.options.patience), false)) : asked
@@ -179,7 +179,11 @@ export class Replay {
 
   private mismatch(entry: Entry): Mismatch {
     const asked = this.asking
-    return { path: entry.path, expected: describe(entry), found: asked.length === 0 ? "nothing" : `"${asked.join(`", "`)}"` }
+    return {
+      path: entry.path,
+      expected: describe(entry),
+      found: asked.length === 0 ? "nothing" : `"${asked.join(`", "`)}"`
+    }
   }
 }
 

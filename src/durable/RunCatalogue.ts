@@ -56,7 +56,7 @@ export interface RunCatalogue {
   readonly catchUp: Effect.Effect<void, EventStoreError | PersistenceError>
 }
 
-export const make = Effect.fnUntraced(function*(
+export const make = Effect.fnUntraced(function* (
   store: typeof EventStore.Service,
   persistence: typeof Persistence.Service
 ) {
@@ -92,7 +92,7 @@ const queryOf = (filter: RunFilter): Query => {
 }
 
 const project = (store: typeof EventStore.Service, persistence: typeof Persistence.Service) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const checkpoint = yield* persistence.get(checkpoints.collection, checkpoints.id)
     const after = (checkpoint?.body["position"] as Position | undefined) ?? 0
     yield* store.readAll({ after, types: OrchestrationEvent.runTags, streamPrefix: "run/" }).pipe(
@@ -102,13 +102,15 @@ const project = (store: typeof EventStore.Service, persistence: typeof Persisten
   })
 
 const projectPage = (persistence: typeof Persistence.Service, events: ReadonlyArray<StoredEvent>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const changed = new Map<string, RunSummary>()
     for (const event of events) {
       const runId = event.meta.runId ?? event.stream.slice("run/".length)
-      const known = changed.get(runId) ?? (event.type === "RunStarted"
-        ? undefined
-        : yield* Effect.map(persistence.get(collection, runId), (document) => document && summaryOf(document)))
+      const known =
+        changed.get(runId) ??
+        (event.type === "RunStarted"
+          ? undefined
+          : yield* Effect.map(persistence.get(collection, runId), (document) => document && summaryOf(document)))
       const next = evolve(known, event)
       if (next !== undefined) changed.set(runId, next)
     }
@@ -120,7 +122,11 @@ const projectPage = (persistence: typeof Persistence.Service, events: ReadonlyAr
 
 /** The summary after an event. Applying an event twice changes nothing more. */
 export const evolve = (summary: RunSummary | undefined, event: StoredEvent): RunSummary | undefined => {
-  const { data, meta: { timestamp }, type } = event as { data: any; meta: { timestamp: number }; type: string }
+  const {
+    data,
+    meta: { timestamp },
+    type
+  } = event as { data: any; meta: { timestamp: number }; type: string }
   // A run that began anew may have forgotten its start before the catalogue saw it.
   const started = type === "RunStarted" ? data : type === "RunContinued" ? data.started : undefined
   if (started !== undefined && (summary === undefined || type === "RunStarted")) {

@@ -57,7 +57,8 @@ export const make = <Out, E>(
   },
   signal: (signal, value, options) =>
     Effect.flatMap(Signal.encode(signal, value), (payload) =>
-      engine.signal(id, { name: signal.name, payload, id: options?.id })),
+      engine.signal(id, { name: signal.name, payload, id: options?.id })
+    ),
   cancel: (reason) => engine.cancel(id, reason),
   get pause() {
     return engine.pause(id)
@@ -69,7 +70,10 @@ export const make = <Out, E>(
 
 /** A key for a run that was given none: 96 random bits. */
 export const newKey: Effect.Effect<string> = Effect.map(Random.Random, (random) => {
-  const part = () => Math.floor(random.nextDoubleUnsafe() * 2 ** 48).toString(36).padStart(10, "0")
+  const part = () =>
+    Math.floor(random.nextDoubleUnsafe() * 2 ** 48)
+      .toString(36)
+      .padStart(10, "0")
   return part() + part()
 })
 
@@ -90,21 +94,25 @@ export const runOrChild = <Out, E, E2, R>(options: {
         Effect.flatMap(options.start({ runId: run.runId, path }), (handle) =>
           // Awaiting is all that this step does: the child is accepted under an id of its own and found again by it.
           Effect.onInterrupt(outcomeOf(handle), () =>
-            run.isAbandoned() ? Effect.void : Effect.ignore(handle.cancel("its parent was cancelled"))))
-      return Effect.context<R>().pipe(Effect.flatMap((context) =>
-        run.step<Out, E | E2 | RunCancelled | RunLost | RunNotFound, never>(scope, {
-          name: options.name,
-          segment,
-          input: Exit.isSuccess(input) ? input.value : null,
-          codec: options.codec,
-          attempt: ({ idempotencyKey }) =>
-            Run.provideCaptured(awaited(idempotencyKey.slice(run.runId.length + 1)), context),
-          idempotent: true,
-          onUnencodable: (issue) => {
-            throw new Error(`the outcome of "${options.name}" cannot be encoded: ${String(issue)}`)
-          }
-        })
-      ))
+            run.isAbandoned() ? Effect.void : Effect.ignore(handle.cancel("its parent was cancelled"))
+          )
+        )
+      return Effect.context<R>().pipe(
+        Effect.flatMap((context) =>
+          run.step<Out, E | E2 | RunCancelled | RunLost | RunNotFound, never>(scope, {
+            name: options.name,
+            segment,
+            input: Exit.isSuccess(input) ? input.value : null,
+            codec: options.codec,
+            attempt: ({ idempotencyKey }) =>
+              Run.provideCaptured(awaited(idempotencyKey.slice(run.runId.length + 1)), context),
+            idempotent: true,
+            onUnencodable: (issue) => {
+              throw new Error(`the outcome of "${options.name}" cannot be encoded: ${String(issue)}`)
+            }
+          })
+        )
+      )
     },
     Effect.flatMap(options.start(undefined), (handle) => handle.await)
   )

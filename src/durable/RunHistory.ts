@@ -68,6 +68,9 @@ const ends: ReadonlySet<string> = new Set(endTags)
 /** Tells whether an event ends its run. */
 export const isEnd = (type: string): boolean => ends.has(type)
 
+const nothing: RunHistory["unfinished"] = new Map()
+const none: RunHistory["consumedSignals"] = new Set()
+
 /** History of a run that has just been accepted. */
 export const fresh = (started: RunHistory["started"], startedAt: number): RunHistory => ({
   started,
@@ -76,10 +79,10 @@ export const fresh = (started: RunHistory["started"], startedAt: number): RunHis
   startedAt,
   generation: 0,
   entries: [],
-  unfinished: new Map(),
+  unfinished: nothing,
   paused: false,
   ended: undefined,
-  consumedSignals: new Set(),
+  consumedSignals: none,
   version: 1,
   owner: started.owner,
   epoch: started.epoch

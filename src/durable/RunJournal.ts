@@ -82,7 +82,10 @@ export class RunJournal {
       if (this.underWay === 0) return resume(Effect.void)
       this.onQuiet = () => resume(Effect.void)
     })
-    return Effect.andThen(quiet, Effect.suspend(() => Effect.ignore(this.submitted)))
+    return Effect.andThen(
+      quiet,
+      Effect.suspend(() => Effect.ignore(this.submitted))
+    )
   }
 
   /** Forgets what is older than the event appended last. */
@@ -112,9 +115,10 @@ export class RunJournal {
 
   private event(type: string, path: string | undefined, data: object): NewEvent {
     const { correlationId, definition, definitionVersion, epoch, runId } = this.identity
-    const meta: Partial<EventMeta> = path === undefined
-      ? { correlationId, runId, definition, definitionVersion, epoch }
-      : { correlationId, runId, definition, definitionVersion, path, epoch }
+    const meta: Partial<EventMeta> =
+      path === undefined
+        ? { correlationId, runId, definition, definitionVersion, epoch }
+        : { correlationId, runId, definition, definitionVersion, path, epoch }
     return { type, data: data as NewEvent["data"], meta }
   }
 }

@@ -32,10 +32,7 @@ export class RunReader {
       Effect.flatMap((run) => (run === undefined ? Effect.fail(new RunNotFound({ runId })) : Effect.succeed(run)))
     )
 
-  readonly events = (
-    runId: string,
-    options?: { readonly live?: boolean }
-  ): Stream.Stream<StoredEvent, EngineError> => {
+  readonly events = (runId: string, options?: { readonly live?: boolean }): Stream.Stream<StoredEvent, EngineError> => {
     const events = options?.live === true ? this.liveEvents(runId) : this.store.read(runStream(runId))
     return Stream.mapError(events, (cause) => new EngineError({ operation: `follow run "${runId}"`, cause }))
   }

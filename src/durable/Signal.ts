@@ -106,6 +106,9 @@ export const encode = <A>(signal: Signal<A>, value: A): Effect.Effect<Schema.Jso
   if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
   const issue = Cause.findErrorOption(exit.cause)
   return Effect.fail(
-    new InvalidSignal({ signal: signal.name, issue: issue._tag === "Some" ? formatIssue(issue.value) : "not encodable" })
+    new InvalidSignal({
+      signal: signal.name,
+      issue: issue._tag === "Some" ? formatIssue(issue.value) : "not encodable"
+    })
   )
 }

@@ -35,11 +35,9 @@ interface Reception<A> {
 
 /** Waits for the next signal that decodes and records it. To be called uninterruptibly. */
 export const receive = <A>(reception: Reception<A>): Effect.Effect<A | undefined> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { journal, path, spec } = reception
-    const deadline = spec.timeout === undefined
-      ? undefined
-      : yield* deadlineOf(reception, spec.timeout)
+    const deadline = spec.timeout === undefined ? undefined : yield* deadlineOf(reception, spec.timeout)
     while (true) {
       const signal = yield* nextSignal(reception, deadline)
       if (signal === undefined) {
@@ -69,7 +67,8 @@ const nextSignal = (reception: Reception<any>, deadline: number | undefined): Ef
     })
     const wait = deadline === undefined ? arrival : Effect.raceFirst(arrival, sleepUntil(deadline))
     return Effect.flatMap(Effect.exit(reception.open(wait)), (exit): Effect.Effect<Signal | undefined> =>
-      taken === undefined && Exit.isFailure(exit) ? Effect.failCause(exit.cause) : Effect.succeed(taken))
+      taken === undefined && Exit.isFailure(exit) ? Effect.failCause(exit.cause) : Effect.succeed(taken)
+    )
   })
 
 const format = SchemaIssue.makeFormatterDefault()

@@ -79,7 +79,7 @@ const codecOf = (output: Task.DataSchema, error: Task.ErrorSchema): Run.OutcomeC
  * @stability stable
  * @since 0.1.0
  */
-export const keyed = (key: string): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> =>
+export const keyed = (key: string): (<A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) =>
   Run.scoped(`[${key}]`)
 
 /**
@@ -97,10 +97,9 @@ export const all = <const Branches extends Record<string, Effect.Effect<any, any
   Effect.Error<Branches[keyof Branches]>,
   Effect.Services<Branches[keyof Branches]>
 > =>
-  Effect.all(
-    Object.fromEntries(Object.entries(branches).map(([key, branch]) => [key, keyed(key)(branch)])),
-    { concurrency: options?.concurrency ?? "unbounded" }
-  ) as any
+  Effect.all(Object.fromEntries(Object.entries(branches).map(([key, branch]) => [key, keyed(key)(branch)])), {
+    concurrency: options?.concurrency ?? "unbounded"
+  }) as any
 
 /**
  * `Effect.forEach`, each item in a scope named by its key. Default key: the index. Default concurrency: one at a time.

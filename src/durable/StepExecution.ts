@@ -40,7 +40,8 @@ export interface StepCall<A, E, R> {
 export const execute = <A, E, R>(call: StepCall<A, E, R>): Effect.Effect<A, E, R> => {
   const { spec, unfinished } = call
   if (unfinished?.started !== undefined && !spec.idempotent) return reconcile(call, unfinished.started.at)
-  if (spec.retry !== undefined) return Effect.flatMap(Effect.exit(attempts(call, spec.retry)), (exit) => settle(call, exit))
+  if (spec.retry !== undefined)
+    return Effect.flatMap(Effect.exit(attempts(call, spec.retry)), (exit) => settle(call, exit))
   return Effect.matchCauseEffect(attempt(call, 1), {
     onSuccess: (value) => succeeded(call, value),
     onFailure: (cause) => failed(call, cause)
@@ -63,7 +64,7 @@ const attempts = <A, E, R>(
   call: StepCall<A, E, R>,
   schedule: Schedule.Schedule<unknown, E, never, R>
 ): Effect.Effect<A, E, R> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const next = yield* Schedule.toStep(schedule)
     const before = call.unfinished?.attempts ?? []
     for (const { at, error } of before) {
@@ -72,7 +73,7 @@ const attempts = <A, E, R>(
     }
     const last = before.at(-1)
     if (last !== undefined) yield* call.open(sleepUntil(last.retryAt))
-    for (let number = before.length + 1;; number++) {
+    for (let number = before.length + 1; ; number++) {
       const exit = yield* Effect.exit(attempt(call, number))
       if (Exit.isSuccess(exit) || Cause.hasInterrupts(exit.cause)) return yield* exit
       const error = Cause.findErrorOption(exit.cause)
@@ -116,7 +117,10 @@ const succeeded = <A, E, R>(call: StepCall<A, E, R>, value: A): Effect.Effect<A,
   const encoded = call.spec.codec.encodeSuccess(value)
   if (Exit.isFailure(encoded)) {
     const issue = Cause.findErrorOption(encoded.cause)
-    return failed(call, issue._tag === "Some" ? Cause.fail(call.spec.onUnencodable(issue.value)) : encoded.cause as never)
+    return failed(
+      call,
+      issue._tag === "Some" ? Cause.fail(call.spec.onUnencodable(issue.value)) : (encoded.cause as never)
+    )
   }
   return Effect.andThen(
     call.journal.append("StepCompleted", call.path, { digest: call.digest, output: encoded.value }),
@@ -129,13 +133,11 @@ const failed = <A, E, R>(call: StepCall<A, E, R>, cause: Cause.Cause<E>): Effect
   if (Cause.hasInterrupts(cause)) return Effect.failCause(cause)
   const error = Cause.findErrorOption(cause)
   const encoded = error._tag === "Some" ? call.spec.codec.encodeError(error.value) : undefined
-  const outcome = encoded !== undefined && Exit.isSuccess(encoded)
-    ? { digest: call.digest, error: encoded.value }
-    : { digest: call.digest, defect: encodeDefect(Cause.squash(cause)) }
-  return Effect.andThen(
-    call.journal.append("StepFailed", call.path, outcome),
-    call.recorded(Effect.failCause(cause))
-  )
+  const outcome =
+    encoded !== undefined && Exit.isSuccess(encoded)
+      ? { digest: call.digest, error: encoded.value }
+      : { digest: call.digest, defect: encodeDefect(Cause.squash(cause)) }
+  return Effect.andThen(call.journal.append("StepFailed", call.path, outcome), call.recorded(Effect.failCause(cause)))
 }
 
 /** The answer that a recorded outcome gives. `undefined`: it does not fit the step as it is now. */

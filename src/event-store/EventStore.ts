@@ -29,7 +29,13 @@ import type {
   StreamVersion
 } from "./Envelope.ts"
 import * as EventId from "./EventId.ts"
-import { type Appended, type AppendRequest, EventStoreDriver, type ReadOptions, tombstoneType } from "./EventStoreDriver.ts"
+import {
+  type Appended,
+  type AppendRequest,
+  EventStoreDriver,
+  type ReadOptions,
+  tombstoneType
+} from "./EventStoreDriver.ts"
 import type { EventStoreError, VersionConflict } from "./EventStoreError.ts"
 import * as LiveFeed from "./LiveFeed.ts"
 import type { SubscribeOptions } from "./LiveFeed.ts"

@@ -66,12 +66,15 @@ export class CrashSweepFailed extends Schema.TaggedError<CrashSweepFailed>()("Cr
   }
   override get message(): string {
     const seed = this.seed === undefined ? "" : `seed: ${this.seed}, `
-    const places = this.crashes.map(({ mutation, when }, index) =>
-      `${when} mutation ${mutation}${index === 0 ? ` of ${this.of}` : ""} (${this.operations[index] ?? "unknown"})`
+    const places = this.crashes.map(
+      ({ mutation, when }, index) =>
+        `${when} mutation ${mutation}${index === 0 ? ` of ${this.of}` : ""} (${this.operations[index] ?? "unknown"})`
     )
     const only = this.crashes.map(({ mutation, when }) => `{ mutation: ${mutation}, when: "${when}" }`)
     return [
-      places.length === 0 ? "The program fails without a crash" : `The program does not survive a crash ${places.join(", then ")}`,
+      places.length === 0
+        ? "The program fails without a crash"
+        : `The program does not survive a crash ${places.join(", then ")}`,
       `: ${this.problem}.\n  expected: ${this.expected}\n  actual:   ${this.actual}`,
       places.length === 0 && seed === "" ? "" : `\n  reproduce with { ${seed}only: [${only.join(", ")}] }`
     ].join("")
@@ -246,10 +249,7 @@ interface Judged extends Simulation.Result {
   readonly invariant: Effect.Effect<unknown, unknown> | undefined
 }
 
-const simulate = <A, E, R, LE>(
-  make: () => Scenario<A, E, R, LE>,
-  plan: Simulation.Plan
-): Effect.Effect<Judged> =>
+const simulate = <A, E, R, LE>(make: () => Scenario<A, E, R, LE>, plan: Simulation.Plan): Effect.Effect<Judged> =>
   Effect.suspend(() => {
     const { invariant, scenario, ...world } = make()
     return Effect.map(Simulation.run(world, scenario, plan), (result) => ({ ...result, invariant }))
@@ -271,9 +271,14 @@ const sweepOne = <A, E, R, LE>(make: () => Scenario<A, E, R, LE>, options: Optio
         return result.lives.at(-1)!.length
       })
     const deepen = (crashes: ReadonlyArray<CrashPoint>, mutations: number): Effect.Effect<void, CrashSweepFailed> =>
-      Effect.forEach(pointsOf(mutations), (point) =>
-        Effect.flatMap(crashed([...crashes, point]), (next) =>
-          crashes.length + 1 < (options.depth ?? 1) ? deepen([...crashes, point], next) : Effect.void), { discard: true })
+      Effect.forEach(
+        pointsOf(mutations),
+        (point) =>
+          Effect.flatMap(crashed([...crashes, point]), (next) =>
+            crashes.length + 1 < (options.depth ?? 1) ? deepen([...crashes, point], next) : Effect.void
+          ),
+        { discard: true }
+      )
     if (options.only === undefined) yield* deepen([], clean.lives[0]!.length)
     else if (options.only.length > 0) yield* crashed(options.only)
     return { mutations: clean.lives[0]!.length, names: clean.lives[0]!, crashes: fired, unfired }
@@ -300,7 +305,10 @@ const judgeOf = (options: Options, seed: number | undefined, clean: Judged) =>
         actual: shown
       })
     if (actual === undefined) {
-      return yield* failed(`it waits for something that never comes, for ${Duration.format(result.waited)}`, "no outcome")
+      return yield* failed(
+        `it waits for something that never comes, for ${Duration.format(result.waited)}`,
+        "no outcome"
+      )
     }
     const equals = options.equals ?? ((left, right) => Equal.equals(plain(left), plain(right)))
     if (otherwise !== undefined && !equals(clean.exit!, actual)) return yield* failed(otherwise)

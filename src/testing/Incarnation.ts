@@ -63,7 +63,9 @@ export class Incarnation {
         resume(Effect.as(Effect.yieldNow, end))
       }
       this.scheduler.onDeath = () => ended({ _tag: "Died" })
-      const timekeeper = Effect.runFork(Effect.andThen(this.passTime, (waited) => Effect.sync(() => ended({ _tag: "Stalled", waited }))))
+      const timekeeper = Effect.runFork(
+        Effect.andThen(this.passTime, (waited) => Effect.sync(() => ended({ _tag: "Stalled", waited })))
+      )
       const own = Context.make(Clock.Clock, this.clock).pipe(Context.add(Scheduler.Scheduler, this.scheduler))
       const main = Effect.runForkWith(Context.merge(context, own))(effect)
       main.addObserver((exit) => ended({ _tag: "Finished", exit }))

@@ -53,7 +53,11 @@ const repository = Effect.map(folder, (root) => {
 
 const eventsOf = (cwd: string, id: string) =>
   Effect.map(tutti(cwd, ["events", id, "--json"]), ({ out }) =>
-    out.trim().split("\n").map((line) => JSON.parse(line) as { type: string; version: number; meta: { path?: string } }))
+    out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { type: string; version: number; meta: { path?: string } })
+  )
 
 const idIn = (out: string): string => /Audit\/\S+-\d+/.exec(out)![0]
 
@@ -69,20 +73,24 @@ describe("bad input gets one sentence and a non-zero exit", { timeout: 60_000 },
   ]
   for (const [name, args, code, sentence] of cases) {
     it.effect(name, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const cwd = yield* folder
-        Fs.writeFileSync(Path.join(cwd, "file.txt"), "this is no database, and long enough not to be taken for one".repeat(50))
+        Fs.writeFileSync(
+          Path.join(cwd, "file.txt"),
+          "this is no database, and long enough not to be taken for one".repeat(50)
+        )
         const ended = yield* tutti(cwd, args)
         assert.strictEqual(ended.code, code, ended.err)
         assert.match(ended.err, sentence)
         assert.strictEqual(ended.err.trim().split("\n").length, 1, ended.err)
-      }).pipe(Effect.scoped))
+      }).pipe(Effect.scoped)
+    )
   }
 })
 
 describe("the main job", { timeout: 120_000 }, () => {
   it.effect("audits a folder, and the verbs show the run", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const root = yield* repository
       const cwd = yield* folder
       const ended = yield* tutti(cwd, ["audit", "--path", root])
@@ -95,10 +103,11 @@ describe("the main job", { timeout: 120_000 }, () => {
       assert.include((yield* tutti(cwd, ["show", id])).out, "completed")
       const tail = yield* tutti(cwd, ["tail", id])
       assert.include(tail.out, "RunCompleted")
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 
   it.effect("goes on after kill -9 and does nothing twice", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const root = yield* repository
       const cwd = yield* folder
       const killed = yield* tutti(cwd, ["audit", "--path", root], (out) => out.split("\n").length > 12)
@@ -109,15 +118,21 @@ describe("the main job", { timeout: 120_000 }, () => {
       const events = yield* eventsOf(cwd, idIn(ended.out))
       const completed = events.filter(({ type }) => type === "StepCompleted").map(({ meta }) => meta.path)
       assert.deepStrictEqual(completed, [...new Set(completed)])
-      assert.deepStrictEqual(events.map(({ version }) => version), events.map((_, index) => index + 1))
+      assert.deepStrictEqual(
+        events.map(({ version }) => version),
+        events.map((_, index) => index + 1)
+      )
       assert.strictEqual(events.filter(({ type }) => type === "RunRecovered").length, 1)
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 
   it.effect("waits for approval, over a kill, and undoes the staged report when refused", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const root = yield* repository
       const cwd = yield* folder
-      const waiting = yield* tutti(cwd, ["audit", "--path", root, "--approve"], (out) => out.includes("waits for approval"))
+      const waiting = yield* tutti(cwd, ["audit", "--path", root, "--approve"], (out) =>
+        out.includes("waits for approval")
+      )
       assert.isNull(waiting.code)
       const id = idIn(waiting.out)
       const refusal = yield* tutti(cwd, ["approve", id, "--reject"])
@@ -126,14 +141,17 @@ describe("the main job", { timeout: 120_000 }, () => {
       assert.strictEqual(ended.code, 1)
       assert.match(ended.err, /refused/)
       assert.deepStrictEqual(Fs.readdirSync(Path.join(cwd, "report")), [])
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 
   it.effect("a second process on the same audit is told so, and loses nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const root = yield* repository
       const cwd = yield* folder
       let second: Ended | undefined
-      const first = yield* Effect.forkChild(tutti(cwd, ["audit", "--path", root, "--approve"], () => second !== undefined))
+      const first = yield* Effect.forkChild(
+        tutti(cwd, ["audit", "--path", root, "--approve"], () => second !== undefined)
+      )
       while (second === undefined) {
         const runs = yield* tutti(cwd, ["runs"])
         if (runs.out.includes("Audit/")) second = yield* tutti(cwd, ["audit", "--path", root])
@@ -141,6 +159,6 @@ describe("the main job", { timeout: 120_000 }, () => {
       assert.strictEqual(second.code, 1, second.out)
       assert.match(second.err, /Another process is working on/)
       first.interruptUnsafe()
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 })
-

@@ -82,7 +82,11 @@ it.effect("L1: an answer is durable before the program hears it", () =>
     const Two = Orchestration.make("Two", {
       input: {},
       output: Schema.String,
-      run: () => Effect.andThen(step("first"), step("second", () => second++))
+      run: () =>
+        Effect.andThen(
+          step("first"),
+          step("second", () => second++)
+        )
     })
     const { fault, reached, release } = yield* gate("StepCompleted at first")
     const context = yield* process(state, Two.layer, fault)
@@ -177,37 +181,50 @@ it.effect("N3, L3: an owner that wakes after a takeover is fenced, writes nothin
   })
 )
 
-it.effect("N3: of engines that recover at once, exactly one claims a run", () =>
-  Seeds.forEach(30, () =>
-    Effect.gen(function* () {
-      const state = Memory.makeState()
-      let second = 0
-      const Nap = Orchestration.make("Nap", {
-        input: {},
-        output: Schema.String,
-        run: () => Effect.andThen(Timer.sleep("1 minute"), step("second", () => second++))
-      })
-      const held = yield* gate("TimerFired")
-      // Never closed: it is not shut down, it is gone.
-      const lost = yield* Scope.provide(process(state, Nap.layer, held.fault, dead), yield* Scope.make())
-      const { events, id } = yield* Effect.provide(Nap.start({}, { key: "1" }), lost)
-      yield* events.pipe(Stream.takeUntil((event) => event.type === "TimerScheduled"), Stream.runDrain)
-      const engines = yield* Effect.all([process(state, Nap.layer), process(state, Nap.layer)], { concurrency: 2 })
-      const waiting = yield* Effect.forkChild(
-        Effect.all(
-          engines.map((engine) => Effect.flatMap(Effect.provide(Nap.handle(id), engine), (handle) => Effect.exit(handle.await))),
-          { concurrency: 2 }
+it.effect(
+  "N3: of engines that recover at once, exactly one claims a run",
+  () =>
+    Seeds.forEach(30, () =>
+      Effect.gen(function* () {
+        const state = Memory.makeState()
+        let second = 0
+        const Nap = Orchestration.make("Nap", {
+          input: {},
+          output: Schema.String,
+          run: () =>
+            Effect.andThen(
+              Timer.sleep("1 minute"),
+              step("second", () => second++)
+            )
+        })
+        const held = yield* gate("TimerFired")
+        // Never closed: it is not shut down, it is gone.
+        const lost = yield* Scope.provide(process(state, Nap.layer, held.fault, dead), yield* Scope.make())
+        const { events, id } = yield* Effect.provide(Nap.start({}, { key: "1" }), lost)
+        yield* events.pipe(
+          Stream.takeUntil((event) => event.type === "TimerScheduled"),
+          Stream.runDrain
         )
-      )
-      yield* TestClock.adjust("1 minute")
-      const exits = yield* Fiber.join(waiting)
-      assert.deepStrictEqual(exits, [Exit.succeed("second"), Exit.succeed("second")])
-      assert.strictEqual(second, 1)
-      const log = yield* Effect.provide(LogAudit.readAll, Memory.storesOf(state))
-      assert.strictEqual(log.filter(({ type }) => type === "RunRecovered").length, 1)
-      assert.deepStrictEqual(LogAudit.problems(log), [])
-    })
-  ), 60_000)
+        const engines = yield* Effect.all([process(state, Nap.layer), process(state, Nap.layer)], { concurrency: 2 })
+        const waiting = yield* Effect.forkChild(
+          Effect.all(
+            engines.map((engine) =>
+              Effect.flatMap(Effect.provide(Nap.handle(id), engine), (handle) => Effect.exit(handle.await))
+            ),
+            { concurrency: 2 }
+          )
+        )
+        yield* TestClock.adjust("1 minute")
+        const exits = yield* Fiber.join(waiting)
+        assert.deepStrictEqual(exits, [Exit.succeed("second"), Exit.succeed("second")])
+        assert.strictEqual(second, 1)
+        const log = yield* Effect.provide(LogAudit.readAll, Memory.storesOf(state))
+        assert.strictEqual(log.filter(({ type }) => type === "RunRecovered").length, 1)
+        assert.deepStrictEqual(LogAudit.problems(log), [])
+      })
+    ),
+  60_000
+)
 
 /** Crashes where the mutation of this name is done or not, and tells the outcome. */
 const crashedAt = <E, R>(
@@ -225,7 +242,11 @@ const crashedAt = <E, R>(
     return result
   })
 
-const payment = (answer?: (runs: number) => { readonly _tag: "Done"; readonly value: string } | { readonly _tag: "NeverRan" | "Unknown" }) => {
+const payment = (
+  answer?: (
+    runs: number
+  ) => { readonly _tag: "Done"; readonly value: string } | { readonly _tag: "NeverRan" | "Unknown" }
+) => {
   const counted = { runs: 0 }
   const pay = Agent.make("pay", {
     task: Text,
@@ -238,7 +259,9 @@ const payment = (answer?: (runs: number) => { readonly _tag: "Done"; readonly va
     output: Schema.String,
     run: () =>
       pay.run({}).pipe(
-        Effect.catchTag("UnknownOutcome", (error) => Effect.succeed(`unknown: ${error instanceof UnknownOutcome ? error.idempotencyKey : ""}`)),
+        Effect.catchTag("UnknownOutcome", (error) =>
+          Effect.succeed(`unknown: ${error instanceof UnknownOutcome ? error.idempotencyKey : ""}`)
+        ),
         Effect.orDie
       )
   })
@@ -282,65 +305,104 @@ it.effect("the other side does not know either: unknown", () =>
   })
 )
 
-it.effect("N4: a signal sent at the very moment when the run comes to be is not lost", () =>
-  Seeds.forEach(200, () =>
-    Effect.gen(function* () {
-      const state = Memory.makeState()
-      const Ask = Orchestration.make("Ask", {
-        input: {},
-        output: Schema.String,
-        run: () => Effect.map(Signal.await(Approval), ({ by }) => by)
-      })
-      const here = yield* process(state, Ask.layer)
-      const there = yield* process(state, Layer.empty)
-      const id = Ask.runId("1")
-      const signalling = yield* Effect.forkChild(
-        Effect.gen(function* () {
-          const handle = yield* Ask.handle(id)
-          yield* Effect.retry(handle.signal(Approval, { by: "ann" }), { while: (error) => error._tag === "RunNotFound" })
-        }).pipe(Effect.provide(there))
-      )
-      const handle = yield* Effect.provide(Ask.start({}, { key: "1" }), here)
-      yield* Fiber.join(signalling)
-      const waiting = yield* Effect.forkChild(handle.await)
-      yield* TestClock.adjust("1 second")
-      assert.deepStrictEqual(waiting.pollUnsafe(), Exit.succeed("ann"))
-    })
-  ), 60_000)
-
-it.effect("N4: signals around pauses and shutdowns are received once, in order", () =>
-  Seeds.forEach(30, (seed) =>
-    Effect.gen(function* () {
-      const state = Memory.makeState()
-      const count = 6
-      const Ask = Orchestration.make("Ask", {
-        input: {},
-        output: Schema.Array(Schema.String),
-        run: () => Effect.forEach(Array.from({ length: count }), () => Effect.map(Signal.await(Approval), ({ by }) => by))
-      })
-      const sender = yield* process(state, Layer.empty)
-      const first = yield* Scope.make()
-      const owner = yield* Scope.provide(process(state, Ask.layer), first)
-      yield* Effect.provide(Ask.start({}, { key: "1" }), owner)
-      const handle = yield* Effect.provide(Ask.handle(Ask.runId("1")), sender)
-      const sending = yield* Effect.forkChild(
-        Effect.forEach(Array.from({ length: count }), (_, index) => handle.signal(Approval, { by: String(index) }), {
-          discard: true
+it.effect(
+  "N4: a signal sent at the very moment when the run comes to be is not lost",
+  () =>
+    Seeds.forEach(200, () =>
+      Effect.gen(function* () {
+        const state = Memory.makeState()
+        const Ask = Orchestration.make("Ask", {
+          input: {},
+          output: Schema.String,
+          run: () => Effect.map(Signal.await(Approval), ({ by }) => by)
         })
-      )
-      for (let left = seed % 12; left > 0; left--) yield* Effect.yieldNow
-      yield* Scope.close(first, Exit.void)
-      for (let left = seed % 5; left > 0; left--) yield* Effect.yieldNow
-      const successor = yield* process(state, Ask.layer)
-      const waiting = yield* Effect.forkChild(
-        Effect.flatMap(Effect.provide(Ask.handle(handle.id), successor), (handle) => handle.await)
-      )
-      yield* Fiber.join(sending)
-      yield* TestClock.adjust("1 second")
-      if (waiting.pollUnsafe()===undefined) console.log(seed, (yield* Effect.provide(LogAudit.readAll, Memory.storesOf(state))).map((e) => `${e.stream} ${e.version} ${e.type} ${JSON.stringify(e.data)}`))
-      assert.deepStrictEqual(waiting.pollUnsafe(), Exit.succeed(["0", "1", "2", "3", "4", "5"]))
-    })
-  ), 60_000)
+        const here = yield* process(state, Ask.layer)
+        const there = yield* process(state, Layer.empty)
+        const id = Ask.runId("1")
+        const signalling = yield* Effect.forkChild(
+          Effect.gen(function* () {
+            const handle = yield* Ask.handle(id)
+            yield* Effect.retry(handle.signal(Approval, { by: "ann" }), {
+              while: (error) => error._tag === "RunNotFound"
+            })
+          }).pipe(Effect.provide(there))
+        )
+        const handle = yield* Effect.provide(Ask.start({}, { key: "1" }), here)
+        yield* Fiber.join(signalling)
+        const waiting = yield* Effect.forkChild(handle.await)
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(waiting.pollUnsafe(), Exit.succeed("ann"))
+      })
+    ),
+  60_000
+)
+
+it.effect(
+  "a cancellation sent at the very moment when the run comes to be is not lost",
+  () =>
+    Seeds.forEach(200, () =>
+      Effect.gen(function* () {
+        const state = Memory.makeState()
+        const Ask = Orchestration.make("Ask", {
+          input: {},
+          output: Schema.String,
+          run: () => Effect.map(Signal.await(Approval), ({ by }) => by)
+        })
+        const here = yield* process(state, Ask.layer)
+        const there = yield* process(state, Layer.empty)
+        const cancelling = yield* Effect.forkChild(
+          Effect.gen(function* () {
+            const handle = yield* Ask.handle(Ask.runId("1"))
+            yield* Effect.retry(handle.cancel("no"), { while: (error) => error._tag === "RunNotFound" })
+          }).pipe(Effect.provide(there))
+        )
+        const handle = yield* Effect.provide(Ask.start({}, { key: "1" }), here)
+        yield* Fiber.join(cancelling)
+        const waiting = yield* Effect.forkChild(Effect.flip(handle.await))
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(waiting.pollUnsafe(), Exit.succeed(new RunCancelled({ runId: "Ask/1", reason: "no" })))
+      })
+    ),
+  60_000
+)
+
+it.effect(
+  "N4: signals around pauses and shutdowns are received once, in order",
+  () =>
+    Seeds.forEach(30, (seed) =>
+      Effect.gen(function* () {
+        const state = Memory.makeState()
+        const count = 6
+        const Ask = Orchestration.make("Ask", {
+          input: {},
+          output: Schema.Array(Schema.String),
+          run: () =>
+            Effect.forEach(Array.from({ length: count }), () => Effect.map(Signal.await(Approval), ({ by }) => by))
+        })
+        const sender = yield* process(state, Layer.empty)
+        const first = yield* Scope.make()
+        const owner = yield* Scope.provide(process(state, Ask.layer), first)
+        yield* Effect.provide(Ask.start({}, { key: "1" }), owner)
+        const handle = yield* Effect.provide(Ask.handle(Ask.runId("1")), sender)
+        const sending = yield* Effect.forkChild(
+          Effect.forEach(Array.from({ length: count }), (_, index) => handle.signal(Approval, { by: String(index) }), {
+            discard: true
+          })
+        )
+        for (let left = seed % 12; left > 0; left--) yield* Effect.yieldNow
+        yield* Scope.close(first, Exit.void)
+        for (let left = seed % 5; left > 0; left--) yield* Effect.yieldNow
+        const successor = yield* process(state, Ask.layer)
+        const waiting = yield* Effect.forkChild(
+          Effect.flatMap(Effect.provide(Ask.handle(handle.id), successor), (handle) => handle.await)
+        )
+        yield* Fiber.join(sending)
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(waiting.pollUnsafe(), Exit.succeed(["0", "1", "2", "3", "4", "5"]))
+      })
+    ),
+  60_000
+)
 
 it.effect("a paused run stays paused over a restart, and goes on when resumed", () =>
   Effect.gen(function* () {
@@ -349,13 +411,20 @@ it.effect("a paused run stays paused over a restart, and goes on when resumed", 
     const Two = Orchestration.make("Two", {
       input: {},
       output: Schema.String,
-      run: () => Effect.andThen(Timer.sleep("1 minute"), step("second", () => second++))
+      run: () =>
+        Effect.andThen(
+          Timer.sleep("1 minute"),
+          step("second", () => second++)
+        )
     })
     const first = yield* Scope.make()
     const owner = yield* Scope.provide(process(state, Two.layer), first)
     const handle = yield* Effect.provide(Two.start({}, { key: "1" }), owner)
     yield* handle.pause
-    yield* handle.events.pipe(Stream.takeUntil((event) => event.type === "RunPaused"), Stream.runDrain)
+    yield* handle.events.pipe(
+      Stream.takeUntil((event) => event.type === "RunPaused"),
+      Stream.runDrain
+    )
     yield* Scope.close(first, Exit.void)
     const successor = yield* process(state, Two.layer)
     const theirs = yield* Effect.provide(Two.handle(handle.id), successor)
@@ -388,7 +457,10 @@ it.effect("runs of a version that nobody has stay open, until somebody does", ()
     const first = yield* Scope.make()
     const owner = yield* Scope.provide(process(state, version(1).layer), first)
     const { events, id } = yield* Effect.provide(version(1).start({}, { key: "1" }), owner)
-    yield* events.pipe(Stream.takeUntil((event) => event.type === "TimerScheduled"), Stream.runDrain)
+    yield* events.pipe(
+      Stream.takeUntil((event) => event.type === "TimerScheduled"),
+      Stream.runDrain
+    )
     yield* Scope.close(first, Exit.void)
     yield* Effect.scoped(
       Effect.gen(function* () {
@@ -422,12 +494,18 @@ it.effect("patched: a run that passed the place with old code keeps the old bran
     const first = yield* Scope.make()
     const owner = yield* Scope.provide(process(state, make(false).layer), first)
     const old = yield* Effect.provide(make(false).start({}, { key: "old" }), owner)
-    yield* old.events.pipe(Stream.takeUntil((event) => event.type === "StepCompleted"), Stream.runDrain)
+    yield* old.events.pipe(
+      Stream.takeUntil((event) => event.type === "StepCompleted"),
+      Stream.runDrain
+    )
     yield* Scope.close(first, Exit.void)
     const second = yield* Scope.make()
     const newer = yield* Scope.provide(process(state, make(true).layer), second)
     const fresh = yield* Effect.provide(make(true).start({}, { key: "new" }), newer)
-    yield* fresh.events.pipe(Stream.takeUntil((event) => event.meta.path === "work"), Stream.runDrain)
+    yield* fresh.events.pipe(
+      Stream.takeUntil((event) => event.meta.path === "work"),
+      Stream.runDrain
+    )
     yield* Scope.close(second, Exit.void)
     const last = yield* process(state, make(true).layer)
     const outcomes = yield* Effect.forEach([old.id, fresh.id], (id) =>
@@ -441,31 +519,43 @@ it.effect("patched: a run that passed the place with old code keeps the old bran
   })
 )
 
-it.effect("starts with the same key are one run", () =>
-  Seeds.forEach(20, () =>
-    Effect.gen(function* () {
-      const state = Memory.makeState()
-      let calls = 0
-      const One = Orchestration.make("One", {
-        input: {},
-        output: Schema.String,
-        key: () => "same",
-        run: () => step("work", () => calls++)
+it.effect(
+  "starts with the same key are one run",
+  () =>
+    Seeds.forEach(20, () =>
+      Effect.gen(function* () {
+        const state = Memory.makeState()
+        let calls = 0
+        const One = Orchestration.make("One", {
+          input: {},
+          output: Schema.String,
+          key: () => "same",
+          run: () => step("work", () => calls++)
+        })
+        const here = yield* process(state, One.layer)
+        const there = yield* process(state, One.layer)
+        const outcomes = yield* Effect.forEach(
+          [here, there, here, there],
+          (context) => Effect.provide(One.run({}), context),
+          {
+            concurrency: "unbounded"
+          }
+        )
+        assert.deepStrictEqual(outcomes, ["work", "work", "work", "work"])
+        assert.strictEqual(calls, 1)
       })
-      const here = yield* process(state, One.layer)
-      const there = yield* process(state, One.layer)
-      const outcomes = yield* Effect.forEach([here, there, here, there], (context) => Effect.provide(One.run({}), context), {
-        concurrency: "unbounded"
-      })
-      assert.deepStrictEqual(outcomes, ["work", "work", "work", "work"])
-      assert.strictEqual(calls, 1)
-    })
-  ), 60_000)
+    ),
+  60_000
+)
 
 it.effect("a run is awaited from another process than the one that carries it out", () =>
   Effect.gen(function* () {
     const state = Memory.makeState()
-    const Nap = Orchestration.make("Nap", { input: {}, output: Schema.String, run: () => Effect.as(Timer.sleep("1 minute"), "up") })
+    const Nap = Orchestration.make("Nap", {
+      input: {},
+      output: Schema.String,
+      run: () => Effect.as(Timer.sleep("1 minute"), "up")
+    })
     const here = yield* process(state, Nap.layer)
     const there = yield* process(state, Layer.empty)
     const { id } = yield* Effect.provide(Nap.start({}, { key: "1" }), here)
@@ -480,7 +570,11 @@ it.effect("a run is awaited from another process than the one that carries it ou
 it.effect("the catalogue lists, filters and pages", () =>
   Effect.gen(function* () {
     const state = Memory.makeState()
-    const Nap = Orchestration.make("Nap", { input: {}, output: Schema.String, run: () => Effect.as(Timer.sleep("1 hour"), "up") })
+    const Nap = Orchestration.make("Nap", {
+      input: {},
+      output: Schema.String,
+      run: () => Effect.as(Timer.sleep("1 hour"), "up")
+    })
     const Quick = Orchestration.make("Quick", { input: {}, output: Schema.String, run: () => step("work") })
     const context = yield* process(state, Layer.merge(Nap.layer, Quick.layer) as any)
     const engine = Context.get(context, Engine)

@@ -121,7 +121,12 @@ describe("AppendQueue", () => {
           ["c", 1]
         ] as const,
         ([name, size]) =>
-          start(Effect.tap(queue.submit(() => request(name, size)), () => Effect.sync(() => admitted.push(name))))
+          start(
+            Effect.tap(
+              queue.submit(() => request(name, size)),
+              () => Effect.sync(() => admitted.push(name))
+            )
+          )
       )
       assert.deepStrictEqual(admitted, ["a"])
       yield* Deferred.succeed(gate, undefined)
@@ -136,9 +141,12 @@ describe("AppendQueue", () => {
     Effect.gen(function* () {
       let fail = true
       const { queue } = yield* harness({ gate: () => (fail ? Effect.fail(unavailable) : Effect.void) })
-      const errors = yield* Effect.all([queue.append(() => request("a")), queue.append(() => request("b"))].map(Effect.flip), {
-        concurrency: "unbounded"
-      })
+      const errors = yield* Effect.all(
+        [queue.append(() => request("a")), queue.append(() => request("b"))].map(Effect.flip),
+        {
+          concurrency: "unbounded"
+        }
+      )
       assert.deepStrictEqual(
         errors.map(({ _tag }) => _tag),
         ["EventStoreError", "EventStoreError"]

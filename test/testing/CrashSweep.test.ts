@@ -48,8 +48,18 @@ it.effect("W1-W3: a program with a step, a signal, a timer and a retry survives 
     const report = yield* CrashSweep.check(() => booking())
     assert.strictEqual(report.crashes, 2 * report.mutations)
     assert.deepStrictEqual(report.unfired, [])
-    for (const part of ["put leases/", "RunStarted", "StepCompleted at seat", "TimerFired", "StepAttemptFailed", "RunCompleted"]) {
-      assert.isTrue(report.names.some((name) => name.includes(part)), part)
+    for (const part of [
+      "put leases/",
+      "RunStarted",
+      "StepCompleted at seat",
+      "TimerFired",
+      "StepAttemptFailed",
+      "RunCompleted"
+    ]) {
+      assert.isTrue(
+        report.names.some((name) => name.includes(part)),
+        part
+      )
     }
   })
 )
@@ -105,7 +115,10 @@ it.effect("W1: finds a program that decides by what it has not recorded", () =>
     assert.isAbove(failure.mutation, 0)
     assert.isAbove(failure.of, failure.mutation)
     assert.include(failure.operation, "Wrong")
-    assert.include(failure.message, `reproduce with { only: [{ mutation: ${failure.mutation}, when: "${failure.when}" }] }`)
+    assert.include(
+      failure.message,
+      `reproduce with { only: [{ mutation: ${failure.mutation}, when: "${failure.when}" }] }`
+    )
   })
 )
 
@@ -114,7 +127,15 @@ it.effect("W3: finds an effect on the outside world that is repeated after a cra
     const trial = () => {
       let charges = 0
       return {
-        ...of(Effect.andThen(work("charge", Effect.sync(() => charges++)), work("ship", Effect.void))),
+        ...of(
+          Effect.andThen(
+            work(
+              "charge",
+              Effect.sync(() => charges++)
+            ),
+            work("ship", Effect.void)
+          )
+        ),
         invariant: Effect.suspend(() => (charges === 1 ? Effect.void : Effect.fail(`charged ${charges} times`)))
       }
     }
@@ -142,7 +163,12 @@ it.effect("a failure under a seed names it, and the seed shows it again", () =>
     const trial = () => {
       let charges = 0
       return {
-        ...of(work("charge", Effect.sync(() => charges++))),
+        ...of(
+          work(
+            "charge",
+            Effect.sync(() => charges++)
+          )
+        ),
         invariant: Effect.sync(() => assert.strictEqual(charges, 1))
       }
     }
@@ -169,14 +195,21 @@ it.effect("equal outcomes are the user's to define", () =>
       return of(Step.run("count", { output: Schema.String, run: () => Effect.sync(() => `call ${++calls}`) }))
     }
     assert.strictEqual((yield* Effect.flip(CrashSweep.check(trial))).problem, "the outcome is another one")
-    const report = yield* CrashSweep.check(trial, { equals: (one, other) => Exit.isSuccess(one) === Exit.isSuccess(other) })
+    const report = yield* CrashSweep.check(trial, {
+      equals: (one, other) => Exit.isSuccess(one) === Exit.isSuccess(other)
+    })
     assert.isAbove(report.crashes, 0)
   })
 )
 
 it.effect("any program can be swept, not only one run", () =>
   Effect.gen(function* () {
-    const Once = Orchestration.make("Once", { input: { n: Schema.Int }, output: Schema.Int, key: ({ n }) => String(n), run: ({ n }) => Effect.as(Timer.sleep("1 hour"), n) })
+    const Once = Orchestration.make("Once", {
+      input: { n: Schema.Int },
+      output: Schema.Int,
+      key: ({ n }) => String(n),
+      run: ({ n }) => Effect.as(Timer.sleep("1 hour"), n)
+    })
     const report = yield* CrashSweep.run({
       layer: Once.layer,
       scenario: Effect.forEach([1, 2, 3], (n) => Once.run({ n }), { concurrency: "unbounded" })
@@ -202,7 +235,9 @@ it.effect("a layer that cannot be built is a failure of the program, not of the 
   Effect.gen(function* () {
     const broken = Layer.effectDiscard(Effect.fail("no database"))
     const { layer, ...trial } = booking()
-    const failure = yield* Effect.flip(CrashSweep.check({ ...trial, layer: Layer.provideMerge(layer, broken) }, { equals: (one) => Exit.isSuccess(one) }))
+    const failure = yield* Effect.flip(
+      CrashSweep.check({ ...trial, layer: Layer.provideMerge(layer, broken) }, { equals: (one) => Exit.isSuccess(one) })
+    )
     assert.include(failure.expected, "no database")
   })
 )

@@ -17,8 +17,17 @@ it.effect("D1: after death no fiber takes another step, and no finalizer runs", 
       life,
       Effect.gen(function* () {
         yield* Effect.forkChild(Effect.andThen(Effect.sleep("1 second"), mark("sleeper")))
-        yield* Effect.forkChild(Effect.andThen(Deferred.await(outside), Effect.andThen(Effect.yieldNow, mark("resumed from outside"))))
-        yield* Effect.forkChild(Effect.forever(Effect.andThen(Effect.yieldNow, Effect.sync(() => after.length > 0 && after.push("busy")))))
+        yield* Effect.forkChild(
+          Effect.andThen(Deferred.await(outside), Effect.andThen(Effect.yieldNow, mark("resumed from outside")))
+        )
+        yield* Effect.forkChild(
+          Effect.forever(
+            Effect.andThen(
+              Effect.yieldNow,
+              Effect.sync(() => after.length > 0 && after.push("busy"))
+            )
+          )
+        )
         yield* Effect.yieldNow
         life.kill()
         return yield* Effect.never

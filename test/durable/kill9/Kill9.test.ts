@@ -54,7 +54,7 @@ const work = (filename: string, sideFile: string, bytes: number) =>
   })
 
 const eventsIn = (filename: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const store = yield* EventStore
     const events = yield* Stream.runCollect(store.readAll())
     return Map.groupBy(events, (event) => event.stream as string)
@@ -63,50 +63,65 @@ const eventsIn = (filename: string) =>
 const isOutcome = ({ type }: StoredEvent) => type === "StepCompleted" || type === "StepFailed"
 const isEnd = ({ type }: StoredEvent) => type === "RunCompleted" || type === "RunFailed"
 
-it.live(`after ${leastKills} kills: every run ends, no recorded step ran again, each compensation is recorded once`, () =>
-  Effect.gen(function*() {
-    const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "tutti-sigkill-"))
-    const [filename, sideFile] = [Path.join(folder, "journal.db"), Path.join(folder, "executions")]
-    let kills = 0
-    while (kills < leastKills) {
-      const ended = yield* work(filename, sideFile, 1 + Math.floor(random() * 320))
-      assert.strictEqual(ended, "killed", `the workload was done after ${kills} kills: make it larger`)
-      kills++
-    }
-    assert.strictEqual(yield* work(filename, sideFile, Infinity), "done")
-
-    const streams = yield* eventsIn(filename)
-    const executions = Fs.readFileSync(sideFile, "utf8").trim().split("\n").filter((line) => line !== "done")
-      .map((line) => line.split("|") as [key: string, attempt: string, epoch: string])
-    const recordedBy = new Map<string, number>()
-
-    for (const [stream, events] of streams) {
-      assert.deepStrictEqual(events.map(({ version }) => version), events.map((_, index) => index + 1), `gapless: ${stream}`)
-      if (!stream.startsWith("run/")) continue
-      assert.strictEqual(events.filter(isEnd).length, 1, `ends once: ${stream}`)
-      for (const event of events.filter(isOutcome)) {
-        const key = `${event.meta.runId}/${event.meta.path}`
-        assert.isFalse(recordedBy.has(key), `recorded once: ${key}`)
-        recordedBy.set(key, event.meta.epoch!)
+it.live(
+  `after ${leastKills} kills: every run ends, no recorded step ran again, each compensation is recorded once`,
+  () =>
+    Effect.gen(function* () {
+      const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "tutti-sigkill-"))
+      const [filename, sideFile] = [Path.join(folder, "journal.db"), Path.join(folder, "executions")]
+      let kills = 0
+      while (kills < leastKills) {
+        const ended = yield* work(filename, sideFile, 1 + Math.floor(random() * 320))
+        assert.strictEqual(ended, "killed", `the workload was done after ${kills} kills: make it larger`)
+        kills++
       }
-    }
+      assert.strictEqual(yield* work(filename, sideFile, Infinity), "done")
 
-    const trips = [...streams.keys()].filter((stream) => stream.startsWith("run/Trip/") && stream.split("/").length === 3)
-    assert.strictEqual(trips.length, runs)
-    for (const trip of trips) {
-      const undone = streams.get(trip)!.filter(({ meta, type }) => type === "StepCompleted" && meta.path?.includes("/undo ") === true)
-      const refused = Number(trip.split("/").at(-1)) % 2 === 1
-      assert.strictEqual(undone.length, refused ? 2 : 0, `compensations of ${trip}`)
-    }
+      const streams = yield* eventsIn(filename)
+      const executions = Fs.readFileSync(sideFile, "utf8")
+        .trim()
+        .split("\n")
+        .filter((line) => line !== "done")
+        .map((line) => line.split("|") as [key: string, attempt: string, epoch: string])
+      const recordedBy = new Map<string, number>()
 
-    const seen = new Set<string>()
-    for (const [key, attempt, epoch] of executions) {
-      const recorded = recordedBy.get(key)
-      assert.isDefined(recorded, `recorded: ${key}`)
-      assert.isAtMost(Number(epoch), recorded!, `${key} ran again after it was recorded`)
-      const once = `${key}|${attempt}|${epoch}`
-      assert.isFalse(seen.has(once), `ran twice in one process: ${once}`)
-      seen.add(once)
-    }
-    Fs.rmSync(folder, { recursive: true, force: true })
-  }), 180_000)
+      for (const [stream, events] of streams) {
+        assert.deepStrictEqual(
+          events.map(({ version }) => version),
+          events.map((_, index) => index + 1),
+          `gapless: ${stream}`
+        )
+        if (!stream.startsWith("run/")) continue
+        assert.strictEqual(events.filter(isEnd).length, 1, `ends once: ${stream}`)
+        for (const event of events.filter(isOutcome)) {
+          const key = `${event.meta.runId}/${event.meta.path}`
+          assert.isFalse(recordedBy.has(key), `recorded once: ${key}`)
+          recordedBy.set(key, event.meta.epoch!)
+        }
+      }
+
+      const trips = [...streams.keys()].filter(
+        (stream) => stream.startsWith("run/Trip/") && stream.split("/").length === 3
+      )
+      assert.strictEqual(trips.length, runs)
+      for (const trip of trips) {
+        const undone = streams
+          .get(trip)!
+          .filter(({ meta, type }) => type === "StepCompleted" && meta.path?.includes("/undo ") === true)
+        const refused = Number(trip.split("/").at(-1)) % 2 === 1
+        assert.strictEqual(undone.length, refused ? 2 : 0, `compensations of ${trip}`)
+      }
+
+      const seen = new Set<string>()
+      for (const [key, attempt, epoch] of executions) {
+        const recorded = recordedBy.get(key)
+        assert.isDefined(recorded, `recorded: ${key}`)
+        assert.isAtMost(Number(epoch), recorded!, `${key} ran again after it was recorded`)
+        const once = `${key}|${attempt}|${epoch}`
+        assert.isFalse(seen.has(once), `ran twice in one process: ${once}`)
+        seen.add(once)
+      }
+      Fs.rmSync(folder, { recursive: true, force: true })
+    }),
+  180_000
+)

@@ -30,7 +30,9 @@ const flaky = Agent.make("flaky", {
     Effect.andThen(executed(idempotencyKey, attempt), attempt < 2 ? Effect.fail(new Flaky()) : Effect.succeed({ n }))
 }).pipe(Agent.retry(Schedule.max([Schedule.spaced("2 millis"), Schedule.recurs(3)])))
 
-const [prepare, seat, release, room, leave, inner] = ["prepare", "seat", "release", "room", "leave", "inner"].map(worker)
+const [prepare, seat, release, room, leave, inner] = ["prepare", "seat", "release", "room", "leave", "inner"].map(
+  worker
+)
 const Go = Signal.make("go", Number_)
 
 const Child = Orchestration.make("Child", { input: Number_, output: Number_, run: inner!.run })

@@ -87,7 +87,9 @@ const live = (filename: string, side: string, target: number): Promise<Life> =>
 
 const linesOf = (side: string): ReadonlyArray<string> => {
   try {
-    return readFileSync(side, "utf8").split("\n").filter((line) => line !== "")
+    return readFileSync(side, "utf8")
+      .split("\n")
+      .filter((line) => line !== "")
   } catch {
     return []
   }
@@ -96,55 +98,67 @@ const linesOf = (side: string): ReadonlyArray<string> => {
 const isOutcome = ({ type }: StoredEvent) => type === "StepCompleted" || type === "StepFailed"
 const isLeaf = (path: string) => !/(^|\/)Part$/.test(path)
 
-it.effect("K1-K5: a workload survives fifty kills", () =>
-  Effect.gen(function* () {
-    const filename = yield* temporaryFile
-    const side = `${filename}.side`
-    const draw = lots(seed)
-    const lives: Array<Life> = []
-    while (lives.at(-1)?.killed !== false) {
-      const last = lives.at(-1)?.events ?? 0
-      const target = lives.length < kills ? last + 1 + Math.floor(draw() * 10) : Infinity
-      lives.push(yield* Effect.promise(() => live(filename, side, target)))
-      assert.isBelow(lives.length, 3 * kills)
-    }
-    const killed = lives.filter((life) => life.killed).length
-    const last = lives.at(-1)!
-    assert.isAtLeast(killed, kills, `only ${killed} kills: ${last.errors}`)
+it.effect(
+  "K1-K5: a workload survives fifty kills",
+  () =>
+    Effect.gen(function* () {
+      const filename = yield* temporaryFile
+      const side = `${filename}.side`
+      const draw = lots(seed)
+      const lives: Array<Life> = []
+      while (lives.at(-1)?.killed !== false) {
+        const last = lives.at(-1)?.events ?? 0
+        const target = lives.length < kills ? last + 1 + Math.floor(draw() * 10) : Infinity
+        lives.push(yield* Effect.promise(() => live(filename, side, target)))
+        assert.isBelow(lives.length, 3 * kills)
+      }
+      const killed = lives.filter((life) => life.killed).length
+      const last = lives.at(-1)!
+      assert.isAtLeast(killed, kills, `only ${killed} kills: ${last.errors}`)
 
-    // K1
-    assert.deepStrictEqual(JSON.parse(last.output), Array.from({ length: runs }, (_, n) => expected(n)), last.errors)
+      // K1
+      assert.deepStrictEqual(
+        JSON.parse(last.output),
+        Array.from({ length: runs }, (_, n) => expected(n)),
+        last.errors
+      )
 
-    const log = yield* Effect.provide(LogAudit.readAll, Embedded.stores({ filename }))
-    // K2
-    assert.deepStrictEqual(LogAudit.problems(log), [])
-    assert.strictEqual(log.filter(({ type }) => type === "RunCompleted").length, 2 * runs)
+      const log = yield* Effect.provide(LogAudit.readAll, Embedded.stores({ filename }))
+      // K2
+      assert.deepStrictEqual(LogAudit.problems(log), [])
+      assert.strictEqual(log.filter(({ type }) => type === "RunCompleted").length, 2 * runs)
 
-    // K3: a record that the log had when a process was gone is followed by no execution in a later one.
-    const lines = linesOf(side)
-    const recorded = new Map<string, number>()
-    for (const event of log) {
-      if (isOutcome(event)) recorded.set(`${event.meta.runId}/${event.meta.path}`, event.position)
-    }
-    const ghosts = lives.flatMap(({ events, lines: upTo }) =>
-      lines.slice(upTo).filter((line) => (recorded.get(line.slice(line.indexOf(" ") + 1)) ?? Infinity) <= events)
-    )
-    assert.deepStrictEqual(ghosts, [])
-    for (const key of recorded.keys()) {
-      if (isLeaf(key)) assert.isTrue(lines.some((line) => line.endsWith(` ${key}`)), `${key} is recorded and never ran`)
-    }
+      // K3: a record that the log had when a process was gone is followed by no execution in a later one.
+      const lines = linesOf(side)
+      const recorded = new Map<string, number>()
+      for (const event of log) {
+        if (isOutcome(event)) recorded.set(`${event.meta.runId}/${event.meta.path}`, event.position)
+      }
+      const ghosts = lives.flatMap(({ events, lines: upTo }) =>
+        lines.slice(upTo).filter((line) => (recorded.get(line.slice(line.indexOf(" ") + 1)) ?? Infinity) <= events)
+      )
+      assert.deepStrictEqual(ghosts, [])
+      for (const key of recorded.keys()) {
+        if (isLeaf(key))
+          assert.isTrue(
+            lines.some((line) => line.endsWith(` ${key}`)),
+            `${key} is recorded and never ran`
+          )
+      }
 
-    // K4
-    const executions = new Map<string, number>()
-    for (const line of lines) executions.set(line, (executions.get(line) ?? 0) + 1)
-    for (const [line, count] of executions) assert.isAtMost(count, line.endsWith("/flaky") ? 3 : 1, line)
+      // K4
+      const executions = new Map<string, number>()
+      for (const line of lines) executions.set(line, (executions.get(line) ?? 0) + 1)
+      for (const [line, count] of executions) assert.isAtMost(count, line.endsWith("/flaky") ? 3 : 1, line)
 
-    // K5
-    const undone = log.filter((event) => isOutcome(event) && /undoing/.test(event.meta.path ?? ""))
-    const places = undone.map(({ meta }) => `${meta.runId} ${meta.path}`)
-    assert.strictEqual(new Set(places).size, places.length)
-    const ofRuns = undone.map(({ meta }) => meta.runId!)
-    for (let n = 0; n < runs; n++) {
-      assert.strictEqual(ofRuns.filter((run) => run === `Trip/${n}`).length, n % 2 === 0 ? 3 : 0, `Trip/${n}`)
-    }
-  }), 120_000)
+      // K5
+      const undone = log.filter((event) => isOutcome(event) && /undoing/.test(event.meta.path ?? ""))
+      const places = undone.map(({ meta }) => `${meta.runId} ${meta.path}`)
+      assert.strictEqual(new Set(places).size, places.length)
+      const ofRuns = undone.map(({ meta }) => meta.runId!)
+      for (let n = 0; n < runs; n++) {
+        assert.strictEqual(ofRuns.filter((run) => run === `Trip/${n}`).length, n % 2 === 0 ? 3 : 0, `Trip/${n}`)
+      }
+    }),
+  120_000
+)

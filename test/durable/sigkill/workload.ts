@@ -38,7 +38,9 @@ export const make = (sideFile: string) => {
         })
     })
   const work = leaf("work")
-  const flaky = leaf("flaky", (attempt) => attempt < 3).pipe(Agent.retry(Schedule.spaced(3).pipe(Schedule.upTo({ times: 4 }))))
+  const flaky = leaf("flaky", (attempt) => attempt < 3).pipe(
+    Agent.retry(Schedule.spaced(3).pipe(Schedule.upTo({ times: 4 })))
+  )
   const undoing = leaf("undoing")
   const charge = leaf("charge", (_, n) => n % 2 === 0)
 

@@ -36,7 +36,11 @@ export class Inbox {
     if (waiter !== undefined) return waiter(signal)
     const queue = this.arrived.get(signal.name)
     if (queue === undefined) this.arrived.set(signal.name, [signal])
-    else queue.push(signal)
+    else {
+      // While a run is launched, a new signal may be heard of before the older ones have been read.
+      const later = queue.findIndex(({ version }) => version > signal.version)
+      queue.splice(later < 0 ? queue.length : later, 0, signal)
+    }
   }
 
   /** Takes the oldest signal of this name, now or later. Returns a function that stops waiting. */

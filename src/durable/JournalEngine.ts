@@ -25,7 +25,9 @@ import { EventStore } from "../event-store/EventStore.ts"
 import * as Lease from "../persistence/Lease.ts"
 import { Persistence } from "../persistence/Persistence.ts"
 import { type Definition, Engine, type StartOptions } from "./Engine.ts"
-import { LiveRun, type RunEnd } from "./LiveRun.ts"
+import { LiveRun } from "./LiveRun.ts"
+import type { RunEnd } from "./RunEnd.ts"
+import * as Recovery from "./Recovery.ts"
 import * as RunCatalogue from "./RunCatalogue.ts"
 import { EngineError, type RunLost, RunNotFound } from "./RunError.ts"
 import * as RunHistory from "./RunHistory.ts"
@@ -48,38 +50,28 @@ const commandTags = ["SignalSent", "CancelRequested", "PauseRequested", "ResumeR
 class JournalEngine {
   private readonly definitions: Array<Definition> = []
   private readonly live = new Map<string, LiveRun>()
-  /** Runs on their way into `live`: nobody else may launch them, and commands to them are kept. */
-  private readonly arriving = new Map<string, { starts: number; readonly commands: Array<StoredEvent> }>()
+  /** Runs between two launches here: not live, and yet nobody else's to take. */
+  private readonly replacing = new Set<string>()
   private readonly waiting = new Map<string, Deferred.Deferred<RunEnd, RunLost>>()
   private readonly store: typeof EventStore.Service
-  private readonly persistence: typeof Persistence.Service
-  private readonly catalogue: RunCatalogue.RunCatalogue
+  private readonly services: Recovery.Services
   private readonly reader: RunReader
   private readonly lease: Lease.Lease
-  private readonly liveness: Lease.Liveness
   private readonly options: Options
+  private readonly patience: Duration.Duration
   private readonly fork: (effect: Effect.Effect<void>) => unknown
 
   constructor(
-    services: {
-      readonly store: typeof EventStore.Service
-      readonly persistence: typeof Persistence.Service
-      readonly catalogue: RunCatalogue.RunCatalogue
-      readonly reader: RunReader
-      readonly lease: Lease.Lease
-      readonly liveness: Lease.Liveness
-      readonly context: Context.Context<never>
-    },
+    services: Recovery.Services & { readonly reader: RunReader; readonly context: Context.Context<never> },
     options: Options
   ) {
     this.fork = Effect.runForkWith(services.context)
     this.store = services.store
-    this.persistence = services.persistence
-    this.catalogue = services.catalogue
+    this.services = services
     this.reader = services.reader
     this.lease = services.lease
-    this.liveness = services.liveness
     this.options = options
+    this.patience = Duration.fromInputUnsafe(options.replayPatience ?? "2 seconds")
   }
 
   // ------------------------------------------------------------------ port
@@ -126,7 +118,7 @@ class JournalEngine {
         else if (program !== undefined) yield* this.launch(program, runId, history)
         return accepted
       })
-    ).pipe(this.arrival(runId), engineError(`start run "${runId}"`))
+    ).pipe(engineError(`start run "${runId}"`))
   }
 
   readonly await = (runId: string): Effect.Effect<RunEnd, RunLost | RunNotFound> => {
@@ -153,63 +145,31 @@ class JournalEngine {
 
   // ------------------------------------------------------------- recovery
 
-  /** Takes over runs of a definition whose owners are gone. */
+  /** Takes over runs of a definition whose owners are gone (N3). */
   private readonly recover = (
     definition: Definition,
     status: ReadonlyArray<RunStatus>
   ): Effect.Effect<void, EngineError> =>
-    Effect.gen({ self: this }, function* () {
-      const gone = new Map<string, boolean>()
-      // At once, not in pages: runs that end meanwhile would shift them.
-      const runs = yield* this.catalogue.list({ definition: definition.name, status, limit: Number.MAX_SAFE_INTEGER })
-      yield* Effect.forEach(runs, (run) => this.recoverOne(definition, run, gone), {
+    Effect.flatMap(Recovery.abandoned(this.services, definition.name, status), (runs) =>
+      Effect.forEach(runs, (run) => this.takeOver(definition, run), {
         concurrency: this.options.recoveryConcurrency ?? 64,
         discard: true
       })
-    }).pipe(engineError(`recover the runs of "${definition.name}"`))
+    ).pipe(engineError(`recover the runs of "${definition.name}"`))
 
-  /** Looks for runs that were left behind. A blocked one waits for a new program: this one has been tried. */
-  readonly adopt: Effect.Effect<void, EngineError> = Effect.suspend(() => {
-    const status = RunCatalogue.openStatuses.filter((status) => status !== "blocked")
-    return Effect.forEach([...this.definitions], (definition) => this.recover(definition, status), { discard: true })
-  })
+  /** Looks for runs that were left behind meanwhile. */
+  readonly adopt: Effect.Effect<void, EngineError> = Effect.suspend(() =>
+    Effect.forEach([...this.definitions], (definition) => this.recover(definition, Recovery.untried), { discard: true })
+  )
 
-  private recoverOne(definition: Definition, run: RunCatalogue.RunSummary, gone: Map<string, boolean>) {
-    return Effect.gen({ self: this }, function* () {
-      if (this.live.has(run.runId) || this.arriving.has(run.runId)) return
-      if (run.owner !== this.lease.owner) {
-        const isGone = gone.get(run.owner) ?? (yield* Lease.isGone(this.persistence, this.liveness, run.owner))
-        gone.set(run.owner, isGone)
-        if (!isGone) return
-      }
-      const program = this.definitionOf(run.definition, run.definitionVersion)
-      if (program !== definition) return
-      yield* this.takeOver(definition, run)
-    })
-  }
-
-  /** Claims the run by writing to its stream: whoever owned it is fenced from here on (N3). */
-  private takeOver(definition: Definition, { owner: gone, runId }: RunCatalogue.RunSummary) {
+  private takeOver(definition: Definition, run: RunCatalogue.RunSummary) {
+    const { definitionVersion, runId } = run
+    const isOurs = () => this.live.has(runId) || this.replacing.has(runId)
+    if (isOurs() || this.definitionOf(run.definition, definitionVersion) !== definition) return Effect.void
     return Effect.uninterruptible(
-      Effect.gen({ self: this }, function* () {
-        const history = RunHistory.fold(yield* this.store.readArray(runStream(runId)))
-        if (history === undefined || history.ended !== undefined || this.live.has(runId)) return
-        // Somebody was faster. That owner is alive, as far as is known.
-        if (history.owner !== gone) return
-        const { epoch, owner } = this.lease
-        const { definitionVersion } = history
-        const meta = { runId, correlationId: runId, definition: definition.name, definitionVersion, epoch }
-        const claim: ReadonlyArray<NewEvent> = [
-          { type: "RunRecovered", data: { owner, epoch }, meta },
-          // Said again: a run that was blocked meanwhile would be taken for one that is running.
-          ...(history.paused ? [{ type: "RunPaused", data: {}, meta }] : [])
-        ]
-        const claimed = yield* this.store.append(runStream(runId), claim, history.version).pipe(
-          Effect.as(true),
-          Effect.catchTag("VersionConflict", () => Effect.succeed(false))
-        )
-        if (claimed) yield* this.launch(definition, runId, { ...history, version: history.version + claim.length })
-      })
+      Effect.flatMap(Recovery.claim(this.services, run), (history) =>
+        history === undefined || isOurs() ? Effect.void : this.launch(definition, runId, history)
+      )
     )
   }
 
@@ -245,7 +205,7 @@ class JournalEngine {
       history,
       program: definition.program,
       startMarkers: definition.startMarkers,
-      patience: Duration.fromInputUnsafe(this.options.replayPatience ?? "2 seconds"),
+      patience: this.patience,
       alwaysReplay: this.options.alwaysReplay ?? false,
       onEnd: (end) => this.settle(runId, Exit.succeed(end)),
       onLost: (lost) => this.settle(runId, Exit.fail(lost)),
@@ -272,22 +232,6 @@ class JournalEngine {
     const runId = command.stream.slice("inbox/".length)
     const run = this.live.get(runId)
     if (run !== undefined) this.deliverTo(run, command)
-    else this.arriving.get(runId)?.commands.push(command)
-  }
-
-  private arrival(runId: string) {
-    return <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-      Effect.suspend(() => {
-        const arrival = this.arriving.get(runId) ?? { starts: 0, commands: [] }
-        this.arriving.set(runId, arrival)
-        arrival.starts++
-        return Effect.ensuring(
-          self,
-          Effect.sync(() => {
-            if (--arrival.starts === 0) this.arriving.delete(runId)
-          })
-        )
-      })
   }
 
   private deliverTo(run: LiveRun, command: StoredEvent): void {
@@ -314,10 +258,11 @@ class JournalEngine {
   /** Begins the run anew from its stream, under the same owner. */
   private replace(definition: Definition, runId: string): void {
     this.live.delete(runId)
+    this.replacing.add(runId)
     const relaunch = Effect.gen({ self: this }, function* () {
       const history = RunHistory.fold(yield* this.store.readArray(runStream(runId)))
       if (history !== undefined) yield* this.launch(definition, runId, history)
-    }).pipe(this.arrival(runId))
+    }).pipe(Effect.ensuring(Effect.sync(() => void this.replacing.delete(runId))))
     this.fork(
       Effect.catchCause(relaunch, (cause) =>
         Effect.sync(() => this.settle(runId, Exit.fail(new EngineError({ operation: `replay run "${runId}"`, cause }))))

@@ -11,7 +11,6 @@
  *   L3. Once lost (fenced, stopped, mismatched), a run writes nothing and undoes nothing.
  *   L4. A cancel request is in the journal before the program is interrupted.
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -22,26 +21,17 @@ import * as Digest from "../core/Digest.ts"
 import * as Run from "../core/Run.ts"
 import * as StepPath from "../core/StepPath.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
-import type { EventStoreError, VersionConflict } from "../event-store/EventStoreError.ts"
 import { ContinueAsNew } from "./ContinueAsNew.ts"
 import { Inbox, type Signal } from "./Inbox.ts"
+import { Patches } from "./Patches.ts"
+import { PauseGate } from "./PauseGate.ts"
 import * as Replay from "./Replay.ts"
-import { EngineError, EngineStopped, Fenced, NonDeterminism, type RunLost } from "./RunError.ts"
+import * as RunEnd from "./RunEnd.ts"
+import { EngineStopped, NonDeterminism, type RunLost } from "./RunError.ts"
 import type { Entry, RunHistory } from "./RunHistory.ts"
-import { type Identity, RunJournal } from "./RunJournal.ts"
+import { type Identity, lostBy, RunJournal } from "./RunJournal.ts"
 import * as SignalExchange from "./SignalExchange.ts"
 import * as StepExecution from "./StepExecution.ts"
-
-/** How a run ended, as its last event says. */
-export interface RunEnd {
-  readonly type: "RunCompleted" | "RunFailed" | "RunCancelled"
-  readonly data: {
-    readonly output?: Schema.Json
-    readonly error?: Schema.Json
-    readonly defect?: Schema.Json
-    readonly reason?: string
-  }
-}
 
 /** A program on encoded values, with everything it needs provided. */
 export type Program = (input: Schema.Json) => Effect.Effect<Schema.Json, Schema.Json>
@@ -56,7 +46,7 @@ export interface Options {
   readonly patience: Duration.Duration
   /** Forget everything at every answer, and replay. For tests. */
   readonly alwaysReplay: boolean
-  readonly onEnd: (end: RunEnd) => void
+  readonly onEnd: (end: RunEnd.RunEnd) => void
   readonly onLost: (lost: RunLost) => void
   /** The run begins anew from its stream: `continueAsNew`, or `alwaysReplay`. */
   readonly onReplaced: () => void
@@ -64,31 +54,37 @@ export interface Options {
 
 type Stopped = "ended" | "lost" | "replaced"
 
+/** The two ways in which a durable primitive is answered. */
+interface Answers<A, E, R> {
+  readonly replayed: (entry: Entry) => Effect.Effect<A, E>
+  readonly live: Effect.Effect<A, E, R>
+}
+
 export class LiveRun implements Run.Run {
   readonly runId: string
   private readonly options: Options
   private readonly journal: RunJournal
   private readonly replay: Replay.Replay
   private readonly inbox: Inbox
-  private readonly patches = new Map<string, boolean>()
+  private readonly patches: Patches
   private fiber: Fiber.Fiber<unknown, unknown> | undefined
   private stopped: Stopped | undefined
   private cancelRequested: { readonly reason: string | undefined } | undefined
-  private paused: boolean
+  private interrupted = false
+  private readonly gate: PauseGate
   private readonly owned = new Set<Fiber.Fiber<unknown, unknown>>()
-  private readonly untilResumed = new Set<() => void>()
 
   constructor(options: Options) {
     const { history } = options
     this.options = options
     this.runId = options.identity.runId
-    this.paused = history.paused
+    this.gate = new PauseGate(history.paused)
     this.inbox = new Inbox(history.consumedSignals)
     this.journal = new RunJournal({
       store: options.store,
       identity: options.identity,
       version: history.version,
-      onFailure: (error) => Effect.sync(() => this.lose(this.lostBy(error)))
+      onFailure: (error) => Effect.sync(() => this.lose(lostBy(options.identity, error)))
     })
     this.replay = new Replay.Replay({
       entries: history.entries,
@@ -96,6 +92,7 @@ export class LiveRun implements Run.Run {
       onCancelRequested: (entry) => Effect.sync(() => this.interruptBy(entry.data.reason)),
       onMismatch: (mismatch) => this.mismatch(mismatch)
     })
+    this.patches = new Patches(this.replay, this.journal)
   }
 
   /** Will replay come to a cancel request? */
@@ -116,20 +113,15 @@ export class LiveRun implements Run.Run {
 
   /** Starts the program. Returns at once. */
   readonly start: Effect.Effect<void> = Effect.suspend(() => {
-    const scope = StepPath.makeScope("")
-    const program = Effect.provideService(
-      this.options.program(this.options.history.input as Schema.Json),
-      Run.CurrentRun,
-      {
-        run: this,
-        scope
-      }
-    )
-    const main = Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Effect.exit(restore(program)), (exit) => this.finish(exit))
-    )
-    const begin = Effect.map(Effect.forkDetach(main), (fiber) => {
+    const current: Run.Current = { run: this, scope: StepPath.makeScope("") }
+    const input = this.options.history.input as Schema.Json
+    const program = Effect.provideService(this.options.program(input), Run.CurrentRun, current)
+    const main = Effect.flatMap(Effect.exit(Effect.interruptible(program)), (exit) => this.finish(exit))
+    // Uninterruptible from its first moment: a cancelled program still has to end its run.
+    const begin = Effect.map(Effect.forkDetach(main, { uninterruptible: true }), (fiber) => {
       this.fiber = fiber
+      // The cancellation may have been faster.
+      if (this.interrupted) fiber.interruptUnsafe()
     })
     return this.replay.isDone ? begin : Effect.andThen(Effect.forkDetach(this.replay.pump), begin)
   })
@@ -199,18 +191,7 @@ export class LiveRun implements Run.Run {
   }
 
   patched(_scope: StepPath.StepScope, id: string): Effect.Effect<boolean> {
-    return Effect.suspend(() => {
-      const decided = this.patches.get(id)
-      if (decided !== undefined) return Effect.succeed(decided)
-      const path = `~patch/${id}`
-      const index = this.replay.find(path)
-      const applies = index !== undefined || this.replay.isDone
-      this.patches.set(id, applies)
-      if (index !== undefined) return Effect.as(Effect.uninterruptible(this.replay.take(index)), true)
-      return applies
-        ? Effect.as(Effect.uninterruptible(this.journal.append("PatchApplied", path, { id })), true)
-        : Effect.succeed(false)
-    })
+    return this.patches.decide(id)
   }
 
   readonly whileOwned: Run.Reopen = (effect) =>
@@ -254,11 +235,11 @@ export class LiveRun implements Run.Run {
   /** A paused run finishes what is under way and begins no further step. */
   setPaused(paused: boolean): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.paused === paused || this.stopped !== undefined) return Effect.void
+      if (this.gate.isClosed === paused || this.stopped !== undefined) return Effect.void
       // Undoing is not paused: it would leave things half undone.
       if (paused && (this.cancelRequested !== undefined || this.wasCancelled)) return Effect.void
-      this.paused = paused
-      if (!paused) this.releasePaused()
+      if (paused) this.gate.close()
+      else this.gate.open()
       return Effect.uninterruptible(this.journal.append(paused ? "RunPaused" : "RunResumed", undefined, {}))
     })
   }
@@ -275,51 +256,27 @@ export class LiveRun implements Run.Run {
   private ask<A, E, R>(
     scope: StepPath.StepScope,
     segment: string,
-    make: (
-      path: string,
-      open: StepExecution.StepCall<A, E, R>["open"]
-    ) => {
-      readonly replayed: (entry: Entry) => Effect.Effect<A, E>
-      readonly live: Effect.Effect<A, E, R>
-    }
+    make: (path: string, open: Run.Reopen) => Answers<A, E, R>
   ): Effect.Effect<A, E, R> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.withFiber((fiber) => {
         const path = StepPath.next(scope, segment)
         const open = fiber.getRef(Run.InterruptibleBody) ?? restore
-        const { live, replayed } = make(path, open)
-        return this.turn(path, open, replayed, live)
+        return this.turn(path, open, make(path, open))
       })
     )
   }
 
-  private turn<A, E, R>(
-    path: string,
-    open: StepExecution.StepCall<A, E, R>["open"],
-    replayed: (entry: Entry) => Effect.Effect<A, E>,
-    live: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E, R> {
+  private turn<A, E, R>(path: string, open: Run.Reopen, answers: Answers<A, E, R>): Effect.Effect<A, E, R> {
     if (this.stopped !== undefined) return this.stopped === "lost" ? Effect.interrupt : Effect.never
-    if (this.replay.isDone && !this.paused) return live
+    if (this.replay.isDone && !this.gate.isClosed) return answers.live
     const index = this.replay.find(path)
-    if (index !== undefined) return Effect.flatMap(this.replay.take(index), replayed)
-    const wait = this.replay.isDone ? this.resumed : this.replay.atFrontier(path)
+    if (index !== undefined) return Effect.flatMap(this.replay.take(index), answers.replayed)
+    const wait = this.replay.isDone ? this.gate.opened : this.replay.atFrontier(path)
     return Effect.andThen(
       open(wait),
-      Effect.suspend(() => this.turn(path, open, replayed, live))
+      Effect.suspend(() => this.turn(path, open, answers))
     )
-  }
-
-  private readonly resumed = Effect.callback<void>((resume) => {
-    const release = () => resume(Effect.void)
-    this.untilResumed.add(release)
-    return Effect.sync(() => void this.untilResumed.delete(release))
-  })
-
-  private releasePaused(): void {
-    const waiting = [...this.untilResumed]
-    this.untilResumed.clear()
-    for (const release of waiting) release()
   }
 
   /** Called with every answer once it is recorded. */
@@ -342,6 +299,7 @@ export class LiveRun implements Run.Run {
 
   private interruptBy(reason: string | undefined): void {
     this.cancelRequested = { reason }
+    this.interrupted = true
     this.fiber?.interruptUnsafe()
   }
 
@@ -352,10 +310,10 @@ export class LiveRun implements Run.Run {
       return this.mismatch({ path: unasked.path, expected: Replay.describe(unasked), found: "the end of the program" })
     }
     const continued = Exit.isFailure(exit) ? ContinueAsNew.find(exit.cause) : undefined
-    return continued === undefined ? this.end(this.endOf(exit)) : this.continueAsNew(continued)
+    return continued === undefined ? this.end(RunEnd.ofExit(exit, this.cancelRequested)) : this.continueAsNew(continued)
   }
 
-  private end(end: RunEnd): Effect.Effect<void> {
+  private end(end: RunEnd.RunEnd): Effect.Effect<void> {
     return Effect.andThen(
       this.journal.append(end.type, undefined, end.data),
       Effect.sync(() => {
@@ -364,17 +322,6 @@ export class LiveRun implements Run.Run {
         this.options.onEnd(end)
       })
     )
-  }
-
-  private endOf(exit: Exit.Exit<Schema.Json, Schema.Json>): RunEnd {
-    if (Exit.isSuccess(exit)) return { type: "RunCompleted", data: { output: exit.value } }
-    const error = Cause.findErrorOption(exit.cause)
-    if (error._tag === "Some") return { type: "RunFailed", data: { error: error.value } }
-    if (this.cancelRequested !== undefined && Cause.hasInterrupts(exit.cause)) {
-      const { reason } = this.cancelRequested
-      return { type: "RunCancelled", data: reason === undefined ? {} : { reason } }
-    }
-    return { type: "RunFailed", data: { defect: StepExecution.encodeDefect(Cause.squash(exit.cause)) as Schema.Json } }
   }
 
   private continueAsNew(continued: ContinueAsNew): Effect.Effect<void> {
@@ -408,18 +355,12 @@ export class LiveRun implements Run.Run {
     )
   }
 
-  private lostBy(error: VersionConflict | EventStoreError): RunLost {
-    return error._tag === "VersionConflict"
-      ? new Fenced({ runId: this.runId, epoch: this.options.identity.epoch })
-      : new EngineError({ operation: `record run "${this.runId}"`, cause: error })
-  }
-
   private lose(lost: RunLost): void {
     if (this.stopped !== undefined) return
     this.stopped = "lost"
     this.options.onLost(lost)
     this.replay.abort()
-    this.releasePaused()
+    this.gate.open()
     for (const fiber of this.owned) fiber.interruptUnsafe()
     this.fiber?.interruptUnsafe()
   }

@@ -7,7 +7,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
 import type * as Run from "../core/Run.ts"
 import type * as Task from "../core/Task.ts"
-import type { RunEnd } from "./LiveRun.ts"
+import type { RunEnd } from "./RunEnd.ts"
 import { RunCancelled } from "./RunError.ts"
 import { decodeDefect } from "./StepExecution.ts"
 

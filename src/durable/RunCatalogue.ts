@@ -120,35 +120,30 @@ const projectPage = (persistence: typeof Persistence.Service, events: ReadonlyAr
     yield* persistence.putAll([...puts, { ...checkpoints, body: { position } }])
   })
 
+const begun = (event: StoredEvent, started: OrchestrationEvent.Of<"RunStarted">): RunSummary => ({
+  runId: event.meta.runId ?? event.stream.slice("run/".length),
+  definition: started.definition,
+  definitionVersion: (event.data as { readonly definitionVersion: number }).definitionVersion,
+  status: "running",
+  ...(started.key === undefined ? {} : { key: started.key }),
+  ...(started.parent === undefined ? {} : { parent: started.parent.runId }),
+  owner: started.owner,
+  startedAt: event.meta.timestamp,
+  updatedAt: event.meta.timestamp
+})
+
 /** The summary after an event. Applying an event twice changes nothing more. */
 export const evolve = (summary: RunSummary | undefined, event: StoredEvent): RunSummary | undefined => {
-  const {
-    data,
-    meta: { timestamp },
-    type
-  } = event as { data: any; meta: { timestamp: number }; type: string }
+  const { data, meta, type } = event as StoredEvent & { readonly data: any }
+  if (type === "RunStarted") return begun(event, data)
   // A run that began anew may have forgotten its start before the catalogue saw it.
-  const started = type === "RunStarted" ? data : type === "RunContinued" ? data.started : undefined
-  if (started !== undefined && (summary === undefined || type === "RunStarted")) {
-    return {
-      runId: event.meta.runId ?? event.stream.slice("run/".length),
-      definition: started.definition,
-      definitionVersion: data.definitionVersion,
-      status: "running",
-      ...(started.key === undefined ? {} : { key: started.key }),
-      ...(started.parent === undefined ? {} : { parent: started.parent.runId }),
-      owner: started.owner,
-      startedAt: timestamp,
-      updatedAt: timestamp
-    }
-  }
-  if (summary === undefined) return undefined
+  if (summary === undefined) return type === "RunContinued" ? begun(event, data.started) : undefined
   const status = RunLifeCycle.evolve(summary.status, type) ?? summary.status
   return {
     ...summary,
     status,
-    updatedAt: timestamp,
+    updatedAt: meta.timestamp,
     ...(type === "RunRecovered" ? { owner: data.owner } : {}),
-    ...(openStatuses.includes(status) ? {} : { endedAt: timestamp })
+    ...(openStatuses.includes(status) ? {} : { endedAt: meta.timestamp })
   }
 }

@@ -9,7 +9,7 @@ import * as Run from "../core/Run.ts"
 import * as StepPath from "../core/StepPath.ts"
 import type { StoredEvent } from "../event-store/Envelope.ts"
 import { Engine } from "./Engine.ts"
-import type { RunEnd } from "./LiveRun.ts"
+import type { RunEnd } from "./RunEnd.ts"
 import type { RunSummary } from "./RunCatalogue.ts"
 import {
   EngineError,

@@ -11,6 +11,7 @@ import type { EventMeta, NewEvent, StreamId, StreamVersion } from "../event-stor
 import type { EventStore } from "../event-store/EventStore.ts"
 import type { EventStoreError, VersionConflict } from "../event-store/EventStoreError.ts"
 import type * as OrchestrationEvent from "../core/OrchestrationEvent.ts"
+import { EngineError, Fenced, type RunLost } from "./RunError.ts"
 
 export const runStream = (runId: string): StreamId => `run/${runId}` as StreamId
 export const inboxStream = (runId: string): StreamId => `inbox/${runId}` as StreamId
@@ -122,3 +123,9 @@ export class RunJournal {
     return { type, data: data as NewEvent["data"], meta }
   }
 }
+
+/** What the failure of an append means for the run: another owner has written, or the store refuses. */
+export const lostBy = ({ epoch, runId }: Identity, error: VersionConflict | EventStoreError): RunLost =>
+  error._tag === "VersionConflict"
+    ? new Fenced({ runId, epoch })
+    : new EngineError({ operation: `record run "${runId}"`, cause: error })

@@ -14,6 +14,9 @@ const embedded: NonNullable<Simulation.Options["stores"]> = Effect.map(temporary
   Embedded.stores({ filename, pollInterval: "365 days" })
 )
 
+/** More of them find more: `SEEDS=50 npx vitest run test/durable/Programs.test.ts`. */
+const seeds = Number(process.env["SEEDS"] ?? 2)
+
 type Made = ReturnType<Program["make"]>
 
 const inRun = (made: Made) =>
@@ -82,6 +85,8 @@ for (const program of programs) {
     )
 
     it.effect("crashed at every mutation", () => sweeps(program, {}))
+
+    it.effect(`crashed at every mutation, under ${seeds} seeds`, () => sweeps(program, { seeds }), 600_000)
   })
 }
 

@@ -1,0 +1,63 @@
+/** Finding runs that were left behind, and claiming them. */
+import * as Effect from "effect/Effect"
+import type { RunStatus } from "../core/RunLifeCycle.ts"
+import type { NewEvent } from "../event-store/Envelope.ts"
+import type { EventStore } from "../event-store/EventStore.ts"
+import * as Lease from "../persistence/Lease.ts"
+import type { Persistence } from "../persistence/Persistence.ts"
+import * as RunCatalogue from "./RunCatalogue.ts"
+import * as RunHistory from "./RunHistory.ts"
+import { runStream } from "./RunJournal.ts"
+
+export interface Services {
+  readonly store: typeof EventStore.Service
+  readonly persistence: typeof Persistence.Service
+  readonly catalogue: RunCatalogue.RunCatalogue
+  readonly lease: Lease.Lease
+  readonly liveness: Lease.Liveness
+}
+
+/** A blocked run waits for a new program: one that has been tried need not be tried again. */
+export const untried: ReadonlyArray<RunStatus> = RunCatalogue.openStatuses.filter((status) => status !== "blocked")
+
+/** Open runs of a definition that are ours or whose owner is gone. */
+export const abandoned = (
+  { catalogue, lease, liveness, persistence }: Services,
+  definition: string,
+  status: ReadonlyArray<RunStatus>
+) =>
+  Effect.gen(function* () {
+    // At once, not in pages: runs that end meanwhile would shift them.
+    const runs = yield* catalogue.list({ definition, status, limit: Number.MAX_SAFE_INTEGER })
+    const gone = new Map([[lease.owner, true]])
+    for (const { owner } of runs) {
+      if (!gone.has(owner)) gone.set(owner, yield* Lease.isGone(persistence, liveness, owner))
+    }
+    return runs.filter(({ owner }) => gone.get(owner) === true)
+  })
+
+/**
+ * Claims a run by writing to its stream: whoever owned it is fenced from here on.
+ *
+ * **Details** Answers with the history up to and including the claim, or with `undefined` if there is nothing to claim:
+ * the run has ended, or somebody was faster.
+ */
+export const claim = ({ lease, store }: Services, { definition, owner: gone, runId }: RunCatalogue.RunSummary) =>
+  Effect.gen(function* () {
+    const history = RunHistory.fold(yield* store.readArray(runStream(runId)))
+    if (history === undefined || history.ended !== undefined) return undefined
+    // Somebody was faster. That owner is alive, as far as is known.
+    if (history.owner !== gone) return undefined
+    const { epoch, owner } = lease
+    const { definitionVersion } = history
+    const meta = { runId, correlationId: runId, definition, definitionVersion, epoch }
+    const events: ReadonlyArray<NewEvent> = [
+      { type: "RunRecovered", data: { owner, epoch }, meta },
+      // Said again: a run that was blocked meanwhile would be taken for one that is running.
+      ...(history.paused ? [{ type: "RunPaused", data: {}, meta }] : [])
+    ]
+    return yield* store.append(runStream(runId), events, history.version).pipe(
+      Effect.as({ ...history, version: history.version + events.length }),
+      Effect.catchTag("VersionConflict", () => Effect.succeed(undefined))
+    )
+  })

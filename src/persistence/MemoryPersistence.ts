@@ -69,14 +69,6 @@ export const make = (state: MemoryDocuments): Persistence["Service"] =>
  */
 export const layerOf = (state: MemoryDocuments): Layer.Layer<Persistence> => Layer.sync(Persistence, () => make(state))
 
-/**
- * A document store over a fresh state for each build.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layer: Layer.Layer<Persistence> = Layer.sync(Persistence, () => make(makeState()))
-
 const withNow = <A>(f: (now: number) => A): Effect.Effect<A> => Effect.map(Clock.currentTimeMillis, f)
 
 const documentOf = (entry: Entry | undefined): Document | undefined =>

@@ -10,7 +10,6 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import { type Document, Persistence, PersistenceError, type Put, type Query } from "./Persistence.ts"
 import { Sqlite, type SqliteError, type SqliteValue } from "./Sqlite.ts"
 
@@ -87,14 +86,6 @@ export const make: Effect.Effect<Persistence["Service"], PersistenceError, Sqlit
       )
   })
 })
-
-/**
- * A document store on the database in the context.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layer: Layer.Layer<Persistence, PersistenceError, Sqlite> = Layer.effect(Persistence, make)
 
 /** Thrown to roll a transaction back, and turned into `false`. */
 const unmet = new Error("an expected version did not hold")

@@ -6,13 +6,20 @@ import { Effect, Layer, ManagedRuntime, Schema } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Agent, EphemeralEngine, type Engine, JournalEngine, Orchestration, Task } from "tutti"
+import {
+  Agent,
+  type Engine,
+  EphemeralEngine,
+  EventStore,
+  EventStoreDriver,
+  JournalEngine,
+  Orchestration,
+  Task
+} from "tutti"
 import * as Embedded from "tutti/embedded"
 import * as Memory from "tutti/memory"
-import * as EventStore from "../src/event-store/EventStore.ts"
-import { EventStoreDriver } from "../src/event-store/EventStoreDriver.ts"
-import { compare, microsEach, perSecond, printMachine } from "./harness.ts"
 import * as Floor from "./floor.ts"
+import { compare, microsEach, perSecond, printMachine } from "./harness.ts"
 
 const steps = 10
 const concurrency = 100

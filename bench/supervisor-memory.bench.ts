@@ -1,6 +1,6 @@
 /** What an idle agent costs: 10,000 of them under one supervisor. */
 import { Effect, Schema } from "effect"
-import { Agent, Directive, Supervisor, Task } from "tutti"
+import { Agent, Directive, Routing, Supervisor, Task } from "tutti"
 import { collectGarbage, compare, printMachine } from "./harness.ts"
 
 const size = 10_000
@@ -15,6 +15,7 @@ type Agents = ReturnType<typeof makeAgents>
 const supervise = (agents: Agents) =>
   Supervisor.make("team", {
     agents: agents as [Agents[number], ...Agents],
+    route: Routing.roundRobin,
     onFailure: { ContractViolation: Directive.escalate }
   })
 

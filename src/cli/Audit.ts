@@ -14,6 +14,7 @@ import type { RunHandle } from "../durable/RunHandle.ts"
 import type { StoredEvent } from "../event-store/Envelope.ts"
 import { Audit, type AuditInput, type AuditOutcome } from "./audit/AuditProgram.ts"
 import { viewOf } from "./audit/AuditView.ts"
+import { count } from "./audit/Score.ts"
 import * as LiveView from "./audit/LiveView.ts"
 import type { ViewEvent } from "./audit/TreeState.ts"
 import * as Workspace from "./audit/Workspace.ts"
@@ -109,7 +110,10 @@ const conclude = (handle: RunHandle<AuditOutcome, unknown>, exit: Exit.Exit<Audi
     const { files, findings, report, score } = exit.value
     const judged = score === undefined ? "" : `, score ${Math.round(score)} of 100`
     return Effect.sync(
-      () => void Process.stdout.write(`${files} files, ${findings} findings${judged}\nReport: ${report}\n`)
+      () =>
+        void Process.stdout.write(
+          `${count(files, "file")}, ${count(findings, "finding")}${judged}\nReport: ${report}\n`
+        )
     )
   }
   const error = Cause.findErrorOption(exit.cause)

@@ -3,6 +3,7 @@
  * ratios are taken within a round, and the median of the rounds is what counts.
  */
 import { cpus } from "node:os"
+import { setTimeout } from "node:timers/promises"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 
@@ -44,16 +45,39 @@ export const collectGarbage: () => void = runInNewContext("gc")
 export const compare = async (title: string, options: Options, cases: ReadonlyArray<Case>): Promise<void> => {
   const samples = new Map<string, Array<number>>(cases.map(({ name }) => [name, []]))
   const warmUp = options.warmUp ?? 1
+  const idle: Array<number> = []
   for (let round = -warmUp; round < options.rounds; round++) {
+    if (round >= 0) idle.push(await quiet())
     for (const { name, run } of cases) {
       collectGarbage()
       const value = await run()
       if (round >= 0) samples.get(name)!.push(value)
     }
   }
-  const notes = [`${options.rounds} rounds, interleaved`, ...(options.notes ?? [])]
+  const notes = [
+    `${options.rounds} rounds, interleaved; machine ${Math.round(median(idle))} % idle before them`,
+    ...(options.notes ?? [])
+  ]
   console.log(`\n${title} [${options.unit}]\n  ${notes.join("; ")}`)
   printTable([["", "median", "min", "max", "ratio", "aim"], ...cases.map((each) => row(each, samples))])
+}
+
+/** Others may use the machine, too: waits a little for it to be idle, and returns to how many percent it is. */
+const quiet = async (): Promise<number> => {
+  let idle = 0
+  for (let tries = 0; idle < 80 && tries < 10; tries++) {
+    const before = cpuTimes()
+    await setTimeout(300)
+    const after = cpuTimes()
+    idle = (100 * (after.idle - before.idle)) / Math.max(1, after.total - before.total)
+  }
+  return idle
+}
+
+const cpuTimes = () => {
+  const times = cpus().map((cpu) => cpu.times)
+  const idle = times.reduce((sum, time) => sum + time.idle, 0)
+  return { idle, total: times.reduce((sum, time) => sum + time.user + time.nice + time.sys + time.irq, idle) }
 }
 
 /** Runs `work` and returns how long it took, in milliseconds. */

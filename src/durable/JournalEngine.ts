@@ -106,7 +106,7 @@ class JournalEngine {
       Effect.gen({ self: this }, function* () {
         const program = this.definitionOf(definition, definitionVersion)
         const startedAt = yield* Clock.currentTimeMillis
-        const history = RunHistory.fresh({ _tag: "RunStarted", ...data }, startedAt)
+        const history = RunHistory.fresh({ _tag: "RunStarted", ...data }, startedAt, options.correlationId)
         // Live before it is accepted: a signal may be sent to it as soon as it is.
         const run = program === undefined || this.live.has(runId) ? undefined : this.prepare(program, runId, history)
         const accepted = yield* Effect.catchTag(accept, "VersionConflict", () => Effect.succeed(false)).pipe(
@@ -199,7 +199,7 @@ class JournalEngine {
         runId,
         definition: definition.name,
         definitionVersion: history.definitionVersion,
-        correlationId: runId,
+        correlationId: history.correlationId ?? runId,
         epoch: this.lease.epoch
       },
       history,

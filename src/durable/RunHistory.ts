@@ -40,6 +40,8 @@ export interface RunHistory {
   readonly version: number
   readonly owner: string
   readonly epoch: number
+  /** What the run belongs to: left out, itself. */
+  readonly correlationId: string | undefined
 }
 
 /** Answers that replay gives again; a note is one, so that it is not recorded twice. */
@@ -72,8 +74,13 @@ const nothing: RunHistory["unfinished"] = new Map()
 const none: RunHistory["consumedSignals"] = new Set()
 
 /** History of a run that has just been accepted. */
-export const fresh = (started: RunHistory["started"], startedAt: number): RunHistory => ({
+export const fresh = (
+  started: RunHistory["started"],
+  startedAt: number,
+  correlationId: string | undefined
+): RunHistory => ({
   started,
+  correlationId,
   input: started.input,
   definitionVersion: started.definitionVersion,
   startedAt,
@@ -109,11 +116,13 @@ class Fold {
   private ended: Entry | undefined
   private consumed = new Set<number>()
   private version = 0
+  private correlationId: string | undefined
   private owner = ""
   private epoch = 0
 
   apply(event: StoredEvent): void {
     this.version = event.version
+    this.correlationId ??= event.meta.correlationId
     const data = event.data as any
     const path = event.meta.path ?? ""
     if (isEntry(event.type)) {
@@ -171,7 +180,8 @@ class Fold {
       consumedSignals: this.consumed,
       version: this.version,
       owner: this.owner,
-      epoch: this.epoch
+      epoch: this.epoch,
+      correlationId: this.correlationId
     }
   }
 

@@ -595,3 +595,76 @@ it.effect("the catalogue lists, filters and pages", () =>
     assert.strictEqual((yield* ids()).length, 10)
   })
 )
+
+it.effect("a cancellation that was stored, and no more, is not forgotten: not even if the run was paused before", () =>
+  Effect.gen(function* () {
+    for (const isPaused of [false, true]) {
+      const state = Memory.makeState()
+      const undone: Array<string> = []
+      const Book = Orchestration.make("Book", {
+        input: {},
+        output: Schema.String,
+        run: () =>
+          step("seat").pipe(
+            Saga.undo(() => step("release", () => undone.push("release"))),
+            Effect.andThen(Effect.as(Signal.await(Approval), "booked")),
+            Saga.transaction("book"),
+            Effect.orDie
+          )
+      })
+      // The owner gets to know of the cancellation, and never writes a word about it.
+      const held = yield* gate(isPaused ? "RunResumed" : "RunCancelRequested")
+      const lost = yield* Scope.provide(process(state, Book.layer, held.fault, dead), yield* Scope.make())
+      const theirs = yield* Effect.provide(Book.start({}, { key: "1" }), lost)
+      yield* theirs.events.pipe(
+        Stream.takeUntil((event) => event.type === "StepCompleted"),
+        Stream.runDrain
+      )
+      if (isPaused) {
+        yield* theirs.pause
+        yield* theirs.events.pipe(
+          Stream.takeUntil((event) => event.type === "RunPaused"),
+          Stream.runDrain
+        )
+      }
+      yield* theirs.cancel("no")
+      yield* held.reached
+      const successor = yield* process(state, Book.layer)
+      const handle = yield* Effect.provide(Book.handle(theirs.id), successor)
+      assert.instanceOf(yield* Effect.flip(handle.await), RunCancelled)
+      assert.deepStrictEqual(undone, ["release"])
+    }
+  })
+)
+
+it.effect(
+  "L2: whenever a cancellation comes, a step that is recorded is undone",
+  () =>
+    Seeds.forEach(300, (seed) =>
+      Effect.gen(function* () {
+        const state = Memory.makeState()
+        const Book = Orchestration.make("Book", {
+          input: {},
+          output: Schema.String,
+          run: () =>
+            Effect.forEach(["a", "b", "c"], (name) => step(name).pipe(Saga.undo(() => step("release")))).pipe(
+              Effect.andThen(Effect.as(Signal.await(Approval), "booked")),
+              Saga.transaction("book"),
+              Effect.orDie
+            )
+        })
+        const context = yield* process(state, Book.layer)
+        const handle = yield* Effect.provide(Book.start({}, { key: "1" }), context)
+        for (let left = seed % 25; left > 0; left--) yield* Effect.yieldNow
+        yield* handle.cancel()
+        const waiting = yield* Effect.forkChild(Effect.flip(handle.await))
+        yield* TestClock.adjust("1 second")
+        assert.instanceOf(yield* Fiber.join(waiting), RunCancelled)
+        const log = yield* Effect.provide(LogAudit.readAll, Memory.storesOf(state))
+        const paths = log.filter(({ type }) => type === "StepCompleted").map(({ meta }) => meta.path!)
+        const released = paths.filter((path) => path.endsWith("/release"))
+        assert.strictEqual(released.length * 2, paths.length, paths.join(", "))
+      })
+    ),
+  60_000
+)

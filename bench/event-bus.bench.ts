@@ -1,6 +1,6 @@
 /** Events from the log to those who listen, beside what Effect's `PubSub` alone can carry in batches of the same size. */
-import { Effect, Exit, Layer, ManagedRuntime, PubSub, Schema, Scope } from "effect"
-import { EventBus, EventStore, type NewEvent, StreamId } from "tutti"
+import { Effect, Exit, Layer, ManagedRuntime, PubSub, Schema, Scope, Stream } from "effect"
+import { EventBus, EventStore, type NewEvent, type StoredEvent, StreamId } from "tutti"
 import * as MemoryEventStore from "../src/event-store/MemoryEventStore.ts"
 import { compare, perSecond, printMachine } from "./harness.ts"
 
@@ -21,13 +21,27 @@ const counter = (expected: number) => {
   return { all, add: (count: number) => void ((heard += count) >= expected && done()) }
 }
 
-const throughBus = (listeners: number, kind: "typed" | "stored") => async (): Promise<number> => {
-  const runtime = ManagedRuntime.make(
-    EventBus.layerWith({ capacity: total }).pipe(
-      Layer.provideMerge(EventStore.layer),
-      Layer.provide(MemoryEventStore.layerDriver)
-    )
+/** The same events as the log gives them. */
+const stored = Array.from({ length: batches }, (_, page) =>
+  events(page * batch).map(
+    (event, index): StoredEvent => ({
+      ...event,
+      id: String(page * batch + index),
+      stream: StreamId.make("bench"),
+      schemaVersion: 1,
+      version: page * batch + index + 1,
+      position: page * batch + index + 1,
+      meta: { timestamp: 0 }
+    })
   )
+)
+
+/** Subscribes so many listeners. */
+const listen = async (
+  runtime: ManagedRuntime.ManagedRuntime<EventBus.EventBus, never>,
+  listeners: number,
+  kind: "typed" | "stored"
+) => {
   const scope = Scope.makeUnsafe()
   const { add, all } = counter(total * listeners)
   const handler = { handleAll: (events: ReadonlyArray<unknown>) => Effect.sync(() => add(events.length)) }
@@ -38,6 +52,17 @@ const throughBus = (listeners: number, kind: "typed" | "stored") => async (): Pr
       for (let index = 0; index < listeners; index++) yield* source.subscribe({ name: `listener ${index}`, handler })
     }).pipe(Effect.provideService(Scope.Scope, scope))
   )
+  return { all, scope }
+}
+
+const throughBus = (listeners: number, kind: "typed" | "stored") => async (): Promise<number> => {
+  const runtime = ManagedRuntime.make(
+    EventBus.layerWith({ capacity: total }).pipe(
+      Layer.provideMerge(EventStore.layer),
+      Layer.provide(MemoryEventStore.layerDriver)
+    )
+  )
+  const { all, scope } = await listen(runtime, listeners, kind)
   const append = Effect.gen(function* () {
     const store = yield* EventStore.EventStore
     const stream = StreamId.make("bench")
@@ -46,6 +71,26 @@ const throughBus = (listeners: number, kind: "typed" | "stored") => async (): Pr
   const rate = await perSecond(total, async () => {
     await runtime.runPromise(append)
     await all
+  })
+  await runtime.runPromise(Scope.close(scope, Exit.void))
+  await runtime.dispose()
+  return rate
+}
+
+/** The bus alone: the log is a stream of pages that were made before. */
+const throughBusAlone = (listeners: number, kind: "typed" | "stored") => async (): Promise<number> => {
+  let go: () => void = () => {}
+  const started = new Promise<void>((resolve) => (go = resolve))
+  const pages = Stream.unwrap(Effect.as(Effect.promise(() => started), Stream.fromArrays(...stored)))
+  const log = Layer.effect(
+    EventStore.EventStore,
+    Effect.map(EventStore.EventStore, (store) => ({ ...store, subscribe: () => Stream.concat(pages, Stream.never) }))
+  ).pipe(Layer.provide(EventStore.layer), Layer.provide(MemoryEventStore.layerDriver))
+  const runtime = ManagedRuntime.make(EventBus.layerWith({ capacity: total }).pipe(Layer.provide(log)))
+  const { all, scope } = await listen(runtime, listeners, kind)
+  const rate = await perSecond(total, () => {
+    go()
+    return all
   })
   await runtime.runPromise(Scope.close(scope, Exit.void))
   await runtime.dispose()

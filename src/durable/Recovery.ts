@@ -50,7 +50,7 @@ export const claim = ({ lease, store }: Services, { definition, owner: gone, run
     if (history.owner !== gone) return undefined
     const { epoch, owner } = lease
     const { definitionVersion } = history
-    const meta = { runId, correlationId: runId, definition, definitionVersion, epoch }
+    const meta = { runId, correlationId: history.correlationId ?? runId, definition, definitionVersion, epoch }
     const events: ReadonlyArray<NewEvent> = [
       { type: "RunRecovered", data: { owner, epoch }, meta },
       // Said again: a run that was blocked meanwhile would be taken for one that is running.

@@ -83,7 +83,8 @@ export interface UndoOptions {
  * after its retries, becomes a line of `CompensationFailed`.
  *
  * **Gotchas** In a run, only the bodies of steps, and waits for signals and timers, can be interrupted under `undo`; a
- * long effect beside them holds a cancellation up.
+ * long effect beside them holds a cancellation up. The body of a step that is itself uninterruptible and ends under a
+ * pending cancellation is neither recorded nor undone.
  *
  * @category combinators
  * @stability stable

@@ -351,3 +351,28 @@ it.effect("a child's failure reaches its parent typed", () =>
     assert.deepStrictEqual(exit, Exit.succeed("caught no text"))
   })
 )
+
+it.effect("every event of a run carries its correlation id, over a restart as well", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const Wait = Orchestration.make("Correlated", {
+      input: {},
+      output: Schema.String,
+      run: () => Effect.map(Signal.await(Approval), ({ by }) => by)
+    })
+    const options = { key: "1", correlationId: "order-7" }
+    yield* inRuntime(state, Wait.layer, Wait.start({}, options))
+    const ids = yield* inRuntime(
+      state,
+      Wait.layer,
+      Effect.gen(function* () {
+        const handle = yield* Wait.start({}, options)
+        yield* handle.signal(Approval, { by: "ann" })
+        yield* handle.await
+        const events = yield* Stream.runCollect((yield* Engine).events(handle.id))
+        return events.map(({ meta }) => meta.correlationId)
+      })
+    )
+    assert.deepStrictEqual([...new Set(ids)], ["order-7"])
+  })
+)

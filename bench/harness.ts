@@ -39,6 +39,7 @@ export const median = (values: ReadonlyArray<number>): number => {
 }
 
 setFlagsFromString("--expose-gc")
+/** For figures of memory. Not before figures of time: it shrinks the young generation and forgets compiled code. */
 export const collectGarbage: () => void = runInNewContext("gc")
 
 /** Runs the rounds and prints one table. */
@@ -49,7 +50,6 @@ export const compare = async (title: string, options: Options, cases: ReadonlyAr
   for (let round = -warmUp; round < options.rounds; round++) {
     if (round >= 0) idle.push(await quiet())
     for (const { name, run } of cases) {
-      collectGarbage()
       const value = await run()
       if (round >= 0) samples.get(name)!.push(value)
     }

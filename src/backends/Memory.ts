@@ -40,12 +40,13 @@ export type Services = Engine | EventStore.EventStore | EventStoreDriver | Persi
 
 /**
  * A deployment over the given state: drop a runtime, build another, and it finds what the first one acknowledged.
+ * Stops at once unless `grace` is given.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerOf = (state: MemoryState, options: JournalEngine.Options = {}): Layer.Layer<Services> =>
-  JournalEngine.layer({ lease: "1 hour", ...options }).pipe(Layer.orDie, Layer.provideMerge(storesOf(state)))
+  JournalEngine.layer({ lease: "1 hour", grace: 0, ...options }).pipe(Layer.orDie, Layer.provideMerge(storesOf(state)))
 
 /**
  * The stores of a deployment, without an engine.
@@ -55,7 +56,7 @@ export const layerOf = (state: MemoryState, options: JournalEngine.Options = {})
  */
 export const storesOf = (state: MemoryState): Layer.Layer<Exclude<Services, Engine>> =>
   Layer.mergeAll(
-    EventStore.layerWith({}).pipe(Layer.provideMerge(MemoryEventStore.layerDriverOf(state.events))),
+    EventStore.layerWith({}).pipe(Layer.provideMerge(MemoryEventStore.layerDriverOf(state.events, state.documents))),
     MemoryPersistence.layerOf(state.documents)
   )
 

@@ -50,6 +50,8 @@ export interface StepSpec<A, E, R> {
   readonly retry?: Schedule.Schedule<unknown, E, never, R> | undefined
   /** May the effect be run again after a crash between its start and its record? */
   readonly idempotent: boolean
+  /** The attempt only waits for what goes on elsewhere: an engine that stops need not wait for it. */
+  readonly waits?: boolean
   readonly reconcile?: ((idempotencyKey: string) => Effect.Effect<Reconciled<A>, never, R>) | undefined
   readonly onUnknown?: ((info: { path: string; idempotencyKey: string; startedAt: number }) => E) | undefined
   /** The value cannot be encoded: it breaks the contract. */

@@ -12,14 +12,14 @@ import type { Engine } from "./Engine.ts"
 import * as JournalEngine from "./JournalEngine.ts"
 
 /**
- * The engine, and the stores it keeps to itself, over fresh memory for each build.
+ * The engine, and the stores it keeps to itself, over fresh memory for each build. Stops at once unless `grace` is given.
  *
  * @category layers
  * @stability stable
  * @since 0.1.0
  */
 export const layer = (options: JournalEngine.Options = {}): Layer.Layer<Engine | EventStore.EventStore | Persistence> =>
-  JournalEngine.layer(options).pipe(
+  JournalEngine.layer({ grace: 0, ...options }).pipe(
     Layer.provideMerge(
       Layer.mergeAll(
         EventStore.layer.pipe(

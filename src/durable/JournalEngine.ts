@@ -19,33 +19,38 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import type { RunStatus } from "../core/RunLifeCycle.ts"
-import type { NewEvent, StoredEvent } from "../event-store/Envelope.ts"
+import type { StoredEvent } from "../event-store/Envelope.ts"
 import { EventStore } from "../event-store/EventStore.ts"
 import * as Lease from "../persistence/Lease.ts"
 import { Persistence } from "../persistence/Persistence.ts"
+import * as Commands from "./Commands.ts"
 import { type Definition, Engine, type StartOptions } from "./Engine.ts"
 import { LiveRun } from "./LiveRun.ts"
 import type { RunEnd } from "./RunEnd.ts"
 import * as Recovery from "./Recovery.ts"
 import * as RunCatalogue from "./RunCatalogue.ts"
-import { EngineError, type RunLost, RunNotFound } from "./RunError.ts"
+import { EngineError, type RunLost, type RunNotFound } from "./RunError.ts"
 import * as RunHistory from "./RunHistory.ts"
 import { engineError, RunReader } from "./RunReader.ts"
-import { inboxStream, runStream } from "./RunJournal.ts"
+import { runStream } from "./RunJournal.ts"
 
 export interface Options {
-  /** Other owners wait so long for a silent one. Default 15 seconds. */
+  /**
+   * Other owners wait so long for a silent one. It is renewed, and others' are looked at, three times in that time.
+   * Default 15 seconds.
+   */
   readonly lease?: Duration.Input
   /** How long a replayed program may take to ask for the next recorded answer. Default 2 seconds. */
   readonly replayPatience?: Duration.Input
+  /** So long, when the engine stops, are steps under way let finish. What is not recorded by then runs again. Default 10 seconds. */
+  readonly grace?: Duration.Input
   /** Runs that are recovered at a time. Default 64. */
   readonly recoveryConcurrency?: number
   /** Forget all memory at every answer and replay: proves that a program is deterministic. For tests. */
   readonly alwaysReplay?: boolean
 }
 
-const commandTags = ["SignalSent", "CancelRequested", "PauseRequested", "ResumeRequested"] as const
+const defaultGrace: Duration.Input = "10 seconds"
 
 class JournalEngine {
   private readonly definitions: Array<Definition> = []
@@ -53,6 +58,10 @@ class JournalEngine {
   /** Runs between two launches here: not live, and yet nobody else's to take. */
   private readonly replacing = new Set<string>()
   private readonly waiting = new Map<string, Deferred.Deferred<RunEnd, RunLost>>()
+  /** Runs that are ours in the log, and that are not carried out because an append of ours failed. */
+  private readonly dropped = new Map<string, "dropped" | "looked for">()
+  /** Definitions are unregistered one by one: the first begins what all share. */
+  private graceEnds: number | undefined
   private readonly store: typeof EventStore.Service
   private readonly services: Recovery.Services
   private readonly reader: RunReader
@@ -79,10 +88,16 @@ class JournalEngine {
   readonly register = (definition: Definition) =>
     Effect.gen({ self: this }, function* () {
       yield* Effect.acquireRelease(
-        Effect.sync(() => void this.definitions.push(definition)),
+        Effect.sync(() => {
+          this.definitions.push(definition)
+          this.graceEnds = undefined
+        }),
         () => this.unregister(definition)
       )
-      yield* this.recover(definition, RunCatalogue.openStatuses)
+      yield* Recovery.abandoned(this.services, definition.name).pipe(
+        Effect.flatMap((runs) => this.takeOverAll(runs)),
+        engineError(`recover the runs of "${definition.name}"`)
+      )
     })
 
   readonly start = (options: StartOptions): Effect.Effect<boolean, EngineError> => {
@@ -110,7 +125,8 @@ class JournalEngine {
         // Live before it is accepted: a signal may be sent to it as soon as it is.
         const run = program === undefined || this.live.has(runId) ? undefined : this.prepare(program, runId, history)
         const accepted = yield* Effect.catchTag(accept, "VersionConflict", () => Effect.succeed(false)).pipe(
-          Effect.onError(() => Effect.sync(() => this.withdraw(runId, run)))
+          // The store may have it all the same.
+          Effect.onError(() => Effect.sync(() => (this.withdraw(runId, run), this.dropped.set(runId, "dropped"))))
         )
         if (!accepted) this.withdraw(runId, run)
         else if (run !== undefined) yield* this.begin(runId, run)
@@ -127,50 +143,40 @@ class JournalEngine {
     return this.reader.end(runId)
   }
 
-  readonly command = (
-    runId: string,
-    command: NewEvent & { readonly type: (typeof commandTags)[number] }
-  ): Effect.Effect<void, EngineError | RunNotFound> =>
-    Effect.gen({ self: this }, function* () {
-      if (!(yield* this.store.exists(runStream(runId)))) return yield* new RunNotFound({ runId })
-      const meta = { runId, correlationId: runId }
-      yield* this.store.append(inboxStream(runId), [{ ...command, meta }], "Any")
-    }).pipe(
-      Effect.catch((error) =>
-        Effect.fail(
-          error._tag === "RunNotFound" ? error : new EngineError({ operation: `reach run "${runId}"`, cause: error })
-        )
-      )
-    )
-
   // ------------------------------------------------------------- recovery
 
-  /** Takes over runs of a definition whose owners are gone (N3). */
-  private readonly recover = (
-    definition: Definition,
-    status: ReadonlyArray<RunStatus>
-  ): Effect.Effect<void, EngineError> =>
-    Effect.flatMap(Recovery.abandoned(this.services, definition.name, status), (runs) =>
-      Effect.forEach(runs, (run) => this.takeOver(definition, run), {
-        concurrency: this.options.recoveryConcurrency ?? 64,
-        discard: true
-      })
-    ).pipe(engineError(`recover the runs of "${definition.name}"`))
+  /** Looks for runs that were left behind meanwhile: by others that are gone, and by ourselves when the store failed. */
+  readonly adopt: Effect.Effect<void, EngineError> = Effect.gen({ self: this }, function* () {
+    yield* this.takeOverAll([...(yield* Recovery.leftBehind(this.services)), ...(yield* this.droppedRuns())])
+  }).pipe(engineError("look for abandoned runs"))
 
-  /** Looks for runs that were left behind meanwhile. */
-  readonly adopt: Effect.Effect<void, EngineError> = Effect.suspend(() =>
-    Effect.forEach([...this.definitions], (definition) => this.recover(definition, Recovery.untried), { discard: true })
-  )
+  private takeOverAll(runs: ReadonlyArray<RunCatalogue.RunSummary>) {
+    const concurrency = this.options.recoveryConcurrency ?? 64
+    return Effect.forEach(runs, (run) => this.takeOver(run), { concurrency, discard: true })
+  }
 
-  private takeOver(definition: Definition, run: RunCatalogue.RunSummary) {
-    const { definitionVersion, runId } = run
+  private takeOver(run: RunCatalogue.RunSummary) {
+    const { runId } = run
+    const definition = this.definitionOf(run.definition, run.definitionVersion)
     const isOurs = () => this.live.has(runId) || this.replacing.has(runId)
-    if (isOurs() || this.definitionOf(run.definition, definitionVersion) !== definition) return Effect.void
+    if (definition === undefined || isOurs()) return Effect.void
     return Effect.uninterruptible(
       Effect.flatMap(Recovery.claim(this.services, run), (history) =>
         history === undefined || isOurs() ? Effect.void : this.launch(definition, runId, history)
       )
     )
+  }
+
+  /** Runs of ours that the store was not there for: looked up twice, for an append may arrive late. */
+  private droppedRuns() {
+    const look = (runId: string) =>
+      Effect.map(this.services.catalogue.get(runId), (run) => {
+        const isKnown = run !== undefined
+        if (isKnown || this.dropped.get(runId) === "looked for") this.dropped.delete(runId)
+        else this.dropped.set(runId, "looked for")
+        return isKnown && run.endedAt === undefined && run.owner === this.lease.owner ? [run] : []
+      })
+    return Effect.map(Effect.forEach([...this.dropped.keys()], look), (found) => found.flat())
   }
 
   // ------------------------------------------------------------- carrying out
@@ -179,7 +185,7 @@ class JournalEngine {
   private launch(definition: Definition, runId: string, history: RunHistory.RunHistory) {
     const run = this.prepare(definition, runId, history)
     // Stored before it is delivered, delivered to whoever is live: reading after `prepare` misses nothing.
-    return Effect.andThen(this.deliverInbox(runId, run), this.begin(runId, run))
+    return Effect.andThen(Commands.deliverAll(this.store, run, this.fork), this.begin(runId, run))
   }
 
   private begin(runId: string, run: LiveRun): Effect.Effect<void> {
@@ -208,44 +214,29 @@ class JournalEngine {
       patience: this.patience,
       alwaysReplay: this.options.alwaysReplay ?? false,
       onEnd: (end) => this.settle(runId, Exit.succeed(end)),
-      onLost: (lost) => this.settle(runId, Exit.fail(lost)),
+      onLost: (lost) => {
+        if (lost._tag === "EngineError") this.dropped.set(runId, "dropped")
+        this.settle(runId, Exit.fail(lost))
+      },
       onReplaced: () => this.replace(definition, runId)
     })
     this.live.set(runId, run)
     return run
   }
 
-  private deliverInbox(runId: string, run: LiveRun) {
-    return Effect.flatMap(this.store.readArray(inboxStream(runId)), (commands) =>
-      Effect.sync(() => {
-        for (const command of commands) if (command.type === "SignalSent") this.deliverTo(run, command)
-        const cancel = commands.find(({ type }) => type === "CancelRequested")
-        // A cancelled run goes on undoing, even if it was paused before.
-        const last = cancel ?? commands.findLast(({ type }) => type === "PauseRequested" || type === "ResumeRequested")
-        if (last !== undefined) this.deliverTo(run, last)
-      })
-    )
+  /** Passes on what the log says to the run that it is for, if that is carried out here. */
+  readonly hear = (event: StoredEvent): void => {
+    if (event.type === "RunRecovered") return this.taken(event)
+    const runId = Commands.targetOf(event)
+    const run = runId === undefined ? undefined : this.live.get(runId)
+    if (run !== undefined) Commands.deliver(run, event, this.fork)
   }
 
-  /** Passes a stored command to the run it is for, if that is carried out here. */
-  readonly deliver = (command: StoredEvent): void => {
-    const runId = command.stream.slice("inbox/".length)
-    const run = this.live.get(runId)
-    if (run !== undefined) this.deliverTo(run, command)
-  }
-
-  private deliverTo(run: LiveRun, command: StoredEvent): void {
-    const data = command.data as any
-    switch (command.type) {
-      case "SignalSent":
-        return run.deliver({ name: data.signal, payload: data.payload, version: command.version })
-      case "CancelRequested":
-        return void this.fork(run.cancel(data.reason))
-      case "PauseRequested":
-        return void this.fork(run.setPaused(true))
-      case "ResumeRequested":
-        return void this.fork(run.setPaused(false))
-    }
+  /** Somebody else has claimed a run: it need not come to an append to learn that it is fenced (N3). */
+  private taken(recovered: StoredEvent): void {
+    const { owner } = recovered.data as { readonly owner: string }
+    const { runId } = recovered.meta
+    if (owner !== this.lease.owner && runId !== undefined) this.live.get(runId)?.fence()
   }
 
   private settle(runId: string, exit: Exit.Exit<RunEnd, RunLost>): void {
@@ -277,17 +268,27 @@ class JournalEngine {
     )
   }
 
+  /** Takes no more work of this definition: what is accepted from now on is carried out by whoever takes over. */
   private unregister(definition: Definition): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.definitions.splice(this.definitions.indexOf(definition), 1)
-      const orphans = [...this.live.values()].filter((run) => run.definition === definition.name)
-      return Effect.forEach(orphans, (run) => run.stop(), { concurrency: "unbounded", discard: true })
+      return this.stopRuns([...this.live.values()].filter((run) => run.definition === definition.name))
     })
   }
 
-  readonly stop = Effect.suspend(() =>
-    Effect.forEach([...this.live.values()], (run) => run.stop(), { concurrency: "unbounded", discard: true })
-  )
+  readonly stop: Effect.Effect<void> = Effect.suspend(() => this.stopRuns([...this.live.values()]))
+
+  /** Lets the steps under way be recorded, then leaves the runs as they are. */
+  private stopRuns(runs: ReadonlyArray<LiveRun>): Effect.Effect<void> {
+    const all = { concurrency: "unbounded", discard: true } as const
+    const drained = Effect.forEach(runs, (run) => run.drain(), all)
+    const stopped = Effect.forEach(runs, (run) => run.stop(), all)
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      this.graceEnds ??= now + Duration.toMillis(Duration.fromInputUnsafe(this.options.grace ?? defaultGrace))
+      if (this.graceEnds <= now) return stopped
+      return Effect.andThen(Effect.interruptible(Effect.timeoutOption(drained, this.graceEnds - now)), stopped)
+    })
+  }
 }
 
 /**
@@ -314,33 +315,34 @@ export const layer = (options: Options = {}): Layer.Layer<Engine, EngineError, E
         { store, persistence, catalogue, reader, lease, liveness, context: yield* Effect.context<never>() },
         options
       )
-      yield* Effect.addFinalizer(() => engine.stop)
       const head = yield* store.head
-      yield* store.subscribe({ after: head, types: commandTags, streamPrefix: "inbox/" }).pipe(
-        Stream.runForEach((command) => Effect.sync(() => engine.deliver(command))),
+      yield* store.subscribe({ after: head, types: [...Commands.commandTags, "RunRecovered"] }).pipe(
+        Stream.runForEach((event) => Effect.sync(() => engine.hear(event))),
         Effect.retry(Schedule.spaced("1 second")),
         Effect.forkScoped
       )
       yield* engine.adopt.pipe(
         Effect.catch((error) => Effect.logWarning("could not look for abandoned runs", error)),
-        Effect.schedule(Schedule.spaced(duration)),
+        Effect.schedule(Schedule.spaced(Duration.times(duration, 1 / 3))),
         Effect.forkScoped
       )
+      // Added last, so run first: while the runs stop, signals are still heard and the lease is still renewed.
+      yield* Effect.addFinalizer(() => engine.stop)
       return Engine.of({
         owner: lease.owner,
         register: engine.register,
         start: engine.start,
         await: (runId) => Effect.suspend(() => engine.await(runId)),
         signal: (runId, { id, name, payload }) =>
-          engine.command(runId, {
+          Commands.send(store, runId, {
             ...(id === undefined ? {} : { id }),
             type: "SignalSent",
             data: { signal: name, payload }
           }),
         cancel: (runId, reason) =>
-          engine.command(runId, { type: "CancelRequested", data: reason === undefined ? {} : { reason } }),
-        pause: (runId) => engine.command(runId, { type: "PauseRequested", data: {} }),
-        resume: (runId) => engine.command(runId, { type: "ResumeRequested", data: {} }),
+          Commands.send(store, runId, { type: "CancelRequested", data: reason === undefined ? {} : { reason } }),
+        pause: (runId) => Commands.send(store, runId, { type: "PauseRequested", data: {} }),
+        resume: (runId) => Commands.send(store, runId, { type: "ResumeRequested", data: {} }),
         list: reader.list,
         get: reader.get,
         events: reader.events

@@ -26,12 +26,14 @@ import { Inbox, type Signal } from "./Inbox.ts"
 import { Patches } from "./Patches.ts"
 import { PauseGate } from "./PauseGate.ts"
 import * as Replay from "./Replay.ts"
+import { OwnedFibers } from "./OwnedFibers.ts"
 import * as RunEnd from "./RunEnd.ts"
-import { EngineStopped, NonDeterminism, type RunLost } from "./RunError.ts"
+import { EngineStopped, Fenced, NonDeterminism, type RunLost } from "./RunError.ts"
 import type { Entry, RunHistory } from "./RunHistory.ts"
 import { type Identity, lostBy, RunJournal } from "./RunJournal.ts"
 import * as SignalExchange from "./SignalExchange.ts"
 import * as StepExecution from "./StepExecution.ts"
+import { StepsUnderWay } from "./StepsUnderWay.ts"
 
 /** A program on encoded values, with everything it needs provided. */
 export type Program = (input: Schema.Json) => Effect.Effect<Schema.Json, Schema.Json>
@@ -72,7 +74,9 @@ export class LiveRun implements Run.Run {
   private cancelRequested: { readonly reason: string | undefined } | undefined
   private interrupted = false
   private readonly gate: PauseGate
-  private readonly owned = new Set<Fiber.Fiber<unknown, unknown>>()
+  private readonly owned = new OwnedFibers()
+  private readonly underWay = new StepsUnderWay()
+  private draining = false
 
   constructor(options: Options) {
     const { history } = options
@@ -143,7 +147,8 @@ export class LiveRun implements Run.Run {
             journal: this.journal,
             unfinished: this.options.history.unfinished.get(path),
             startMarkers: this.options.startMarkers,
-            recorded: this.recorded
+            recorded: this.recorded,
+            ended: this.underWay.begin(spec.waits)
           })
         )
       }
@@ -194,14 +199,7 @@ export class LiveRun implements Run.Run {
     return this.patches.decide(id)
   }
 
-  readonly whileOwned: Run.Reopen = (effect) =>
-    Effect.flatMap(Effect.forkDetach(Effect.interruptible(effect)), (fiber) => {
-      this.owned.add(fiber)
-      return Effect.ensuring(
-        Fiber.join(fiber),
-        Effect.sync(() => this.owned.delete(fiber))
-      )
-    })
+  readonly whileOwned: Run.Reopen = (effect) => this.owned.whileOwned(effect)
 
   isAbandoned(): boolean {
     return this.stopped === "lost" || this.stopped === "replaced"
@@ -244,6 +242,17 @@ export class LiveRun implements Run.Run {
     })
   }
 
+  /** Begins nothing more, and waits until what is under way is recorded. Waits for timers, signals and children end with `stop`. */
+  drain(): Effect.Effect<void> {
+    this.draining = true
+    return this.underWay.none
+  }
+
+  /** Another owner has claimed the run. */
+  fence(): void {
+    this.lose(new Fenced({ runId: this.runId, epoch: this.options.identity.epoch }))
+  }
+
   /** The engine stops: the run is left as it is, for whoever recovers it. */
   stop(): Effect.Effect<void> {
     return Effect.suspend(() => {
@@ -269,6 +278,7 @@ export class LiveRun implements Run.Run {
 
   private turn<A, E, R>(path: string, open: Run.Reopen, answers: Answers<A, E, R>): Effect.Effect<A, E, R> {
     if (this.stopped !== undefined) return this.stopped === "lost" ? Effect.interrupt : Effect.never
+    if (this.draining) return open(Effect.never)
     if (this.replay.isDone && !this.gate.isClosed) return answers.live
     const index = this.replay.find(path)
     if (index !== undefined) return Effect.flatMap(this.replay.take(index), answers.replayed)
@@ -325,17 +335,11 @@ export class LiveRun implements Run.Run {
   }
 
   private continueAsNew(continued: ContinueAsNew): Effect.Effect<void> {
-    const { history, identity } = this.options
-    return Effect.gen({ self: this }, function* () {
-      yield* this.journal.append("RunContinued", undefined, {
-        input: continued.input,
-        definitionVersion: identity.definitionVersion,
-        started: history.started,
-        consumed: this.inbox.consumed
-      })
-      yield* Effect.ignore(this.journal.truncate)
-      yield* this.replaced
-    })
+    const { started } = this.options.history
+    return Effect.andThen(
+      this.journal.beginAnew({ input: continued.input, started, consumed: this.inbox.consumed }),
+      this.replaced
+    )
   }
 
   private mismatched<A, E>(entry: Entry, found: string): Effect.Effect<A, E> {
@@ -361,7 +365,7 @@ export class LiveRun implements Run.Run {
     this.options.onLost(lost)
     this.replay.abort()
     this.gate.open()
-    for (const fiber of this.owned) fiber.interruptUnsafe()
+    this.owned.interrupt()
     this.fiber?.interruptUnsafe()
   }
 }

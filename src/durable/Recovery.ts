@@ -1,5 +1,8 @@
 /** Finding runs that were left behind, and claiming them. */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import type { RunStatus } from "../core/RunLifeCycle.ts"
 import type { NewEvent } from "../event-store/Envelope.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
@@ -18,22 +21,41 @@ export interface Services {
 }
 
 /** A blocked run waits for a new program: one that has been tried need not be tried again. */
-export const untried: ReadonlyArray<RunStatus> = RunCatalogue.openStatuses.filter((status) => status !== "blocked")
+const isUntried = (status: RunStatus): boolean => status !== "blocked"
 
-/** Open runs of a definition that are ours or whose owner is gone. */
-export const abandoned = (
-  { catalogue, lease, liveness, persistence }: Services,
-  definition: string,
-  status: ReadonlyArray<RunStatus>
-) =>
+/** At once, not in pages: runs that end meanwhile would shift them. */
+const limit = Number.MAX_SAFE_INTEGER
+
+/** Open runs of a definition that are ours or whose owner is gone: asked once, when the definition becomes known. */
+export const abandoned = ({ catalogue, lease, liveness, persistence }: Services, definition: string) =>
   Effect.gen(function* () {
-    // At once, not in pages: runs that end meanwhile would shift them.
-    const runs = yield* catalogue.list({ definition, status, limit: Number.MAX_SAFE_INTEGER })
+    const runs = yield* catalogue.list({ definition, status: RunCatalogue.openStatuses, limit })
     const gone = new Map([[lease.owner, true]])
     for (const { owner } of runs) {
       if (!gone.has(owner)) gone.set(owner, yield* Lease.isGone(persistence, liveness, owner))
     }
     return runs.filter(({ owner }) => gone.get(owner) === true)
+  })
+
+/** So long after the end of its lease, an owner that left nothing behind is forgotten. */
+const memory = Duration.toMillis(Duration.days(1))
+
+/**
+ * Untried runs whose owner is gone, asked again and again: it costs a query, and one for each owner that is gone,
+ * however many runs are open. In no order, so that several engines do not all begin with the same run.
+ */
+export const leftBehind = ({ catalogue, lease, liveness, persistence }: Services) =>
+  Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const found: Array<RunCatalogue.RunSummary> = []
+    for (const { owner, until } of yield* Lease.gone(persistence, liveness)) {
+      // Our own was late. It is renewed elsewhere; what was taken from us meanwhile is fenced.
+      if (owner === lease.owner) continue
+      const runs = yield* catalogue.list({ owner, status: RunCatalogue.openStatuses, limit })
+      if (runs.length === 0 && until + memory < now) yield* Lease.forget(persistence, owner)
+      found.push(...runs.filter(({ status }) => isUntried(status)))
+    }
+    return yield* Random.shuffle(found)
   })
 
 /**

@@ -37,6 +37,8 @@ export interface RunFilter {
   readonly status?: RunLifeCycle.RunStatus | ReadonlyArray<RunLifeCycle.RunStatus>
   readonly key?: string
   readonly parent?: string
+  /** Name of the engine that carries the run out, or did last. */
+  readonly owner?: string
   /** At most so many. Default 100. */
   readonly limit?: number
   readonly offset?: number

@@ -107,6 +107,7 @@ export const runOrChild = <Out, E, E2, R>(options: {
             attempt: ({ idempotencyKey }) =>
               Run.provideCaptured(awaited(idempotencyKey.slice(run.runId.length + 1)), context),
             idempotent: true,
+            waits: true,
             onUnencodable: (issue) => {
               throw new Error(`the outcome of "${options.name}" cannot be encoded: ${String(issue)}`)
             }

@@ -89,9 +89,13 @@ export class RunJournal {
     )
   }
 
-  /** Forgets what is older than the event appended last. */
-  get truncate(): Effect.Effect<void, EventStoreError> {
-    return Effect.suspend(() => this.store.truncateBefore(this.stream, this.version))
+  /** Lets the stream begin anew, and forgets what is older. */
+  beginAnew(data: object): Effect.Effect<void> {
+    const { definitionVersion } = this.identity
+    return Effect.andThen(
+      this.append("RunContinued", undefined, { ...data, definitionVersion }),
+      Effect.suspend(() => Effect.ignore(this.store.truncateBefore(this.stream, this.version)))
+    )
   }
 
   /** Counted as the append takes its place in the queue, so that no fiber can come between the two. */

@@ -34,6 +34,8 @@ export interface StepCall<A, E, R> {
   /** Makes a part of the call interruptible again. */
   readonly open: <A2, E2, R2>(effect: Effect.Effect<A2, E2, R2>) => Effect.Effect<A2, E2, R2>
   readonly recorded: <A2, E2>(answer: Effect.Effect<A2, E2>) => Effect.Effect<A2, E2>
+  /** To be called once: when the outcome is recorded, or when there is none. */
+  readonly ended: () => void
 }
 
 /** Runs and records. To be called uninterruptibly. */
@@ -122,22 +124,31 @@ const succeeded = <A, E, R>(call: StepCall<A, E, R>, value: A): Effect.Effect<A,
       issue._tag === "Some" ? Cause.fail(call.spec.onUnencodable(issue.value)) : (encoded.cause as never)
     )
   }
-  return Effect.andThen(
+  return Effect.flatMap(
     call.journal.append("StepCompleted", call.path, { digest: call.digest, output: encoded.value }),
-    call.recorded(Effect.succeed(value))
+    () => {
+      call.ended()
+      return call.recorded(Effect.succeed(value))
+    }
   )
 }
 
 /** An interruption is no outcome: who caused it says how the program goes on. */
 const failed = <A, E, R>(call: StepCall<A, E, R>, cause: Cause.Cause<E>): Effect.Effect<A, E, R> => {
-  if (Cause.hasInterrupts(cause)) return Effect.failCause(cause)
+  if (Cause.hasInterrupts(cause)) {
+    call.ended()
+    return Effect.failCause(cause)
+  }
   const error = Cause.findErrorOption(cause)
   const encoded = error._tag === "Some" ? call.spec.codec.encodeError(error.value) : undefined
   const outcome =
     encoded !== undefined && Exit.isSuccess(encoded)
       ? { digest: call.digest, error: encoded.value }
       : { digest: call.digest, defect: encodeDefect(Cause.squash(cause)) }
-  return Effect.andThen(call.journal.append("StepFailed", call.path, outcome), call.recorded(Effect.failCause(cause)))
+  return Effect.flatMap(call.journal.append("StepFailed", call.path, outcome), () => {
+    call.ended()
+    return call.recorded(Effect.failCause(cause))
+  })
 }
 
 /** The answer that a recorded outcome gives. `undefined`: it does not fit the step as it is now. */

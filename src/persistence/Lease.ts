@@ -40,7 +40,7 @@ export interface Lease {
 }
 
 /**
- * Takes a lease and renews it until the scope closes, which gives it back.
+ * Takes a lease and renews it until the scope closes, which ends it at once.
  *
  * **Gotchas** After a crash others wait until it runs out (`duration`), unless the backend knows that the process is gone.
  */
@@ -51,21 +51,43 @@ export const acquire = Effect.fnUntraced(function* (
   const { instance } = yield* CurrentLiveness
   const epoch = yield* nextEpoch(persistence)
   const lease: Lease = { owner: `${options.name}-${epoch}`, epoch }
-  const put = Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
-    const until = now + Duration.toMillis(options.duration)
-    yield* persistence.putAll([{ collection, id: lease.owner, body: { epoch, until, instance } }])
-  })
-  yield* put
+  const put = (millis: number) =>
+    Effect.gen(function* () {
+      const until = (yield* Clock.currentTimeMillis) + millis
+      yield* persistence.putAll([{ collection, id: lease.owner, body: { epoch, until, instance } }])
+    })
+  const renew = put(Duration.toMillis(options.duration))
+  yield* renew
   yield* Effect.forkScoped(
-    put.pipe(
+    renew.pipe(
       Effect.catch((error) => Effect.logWarning("could not renew the lease", error)),
       Effect.schedule(Schedule.spaced(Duration.times(options.duration, 1 / 3)))
     )
   )
-  yield* Effect.addFinalizer(() => Effect.ignore(persistence.delete(collection, lease.owner)))
+  // Kept, and over: who takes over what this owner leaves behind finds it by its lease.
+  yield* Effect.addFinalizer(() => Effect.ignore(put(0)))
   return lease
 })
+
+/** An owner whose lease is over. */
+export interface GoneOwner {
+  readonly owner: string
+  /** When its lease ran out, or would have, in milliseconds since the Unix epoch. */
+  readonly until: number
+}
+
+/** Owners that are known to be gone and were not forgotten yet. */
+export const gone = Effect.fnUntraced(function* (persistence: typeof Persistence.Service, liveness: Liveness) {
+  const leases = yield* persistence.query(collection, { limit: Number.MAX_SAFE_INTEGER })
+  const now = yield* Clock.currentTimeMillis
+  const owners: Array<GoneOwner> = []
+  for (const { body, id } of leases) if (isOver(body, liveness, now)) owners.push({ owner: id, until: untilOf(body) })
+  return owners
+})
+
+/** Removes the lease of an owner that left nothing behind. If it lives after all, its next renewal brings it back. */
+export const forget = (persistence: typeof Persistence.Service, owner: string): Effect.Effect<void, PersistenceError> =>
+  persistence.delete(collection, owner)
 
 /** Is this owner known to be gone: no lease, one that ran out, or one of a process that is no more? */
 export const isGone = Effect.fnUntraced(function* (
@@ -75,10 +97,13 @@ export const isGone = Effect.fnUntraced(function* (
 ) {
   const document = yield* persistence.get(collection, owner)
   if (document === undefined) return true
-  const now = yield* Clock.currentTimeMillis
-  if ((document.body["until"] as number) <= now) return true
-  return liveness.isGone(document.body["instance"] as Instance)
+  return isOver(document.body, liveness, yield* Clock.currentTimeMillis)
 })
+
+const untilOf = (lease: Schema.JsonObject) => lease["until"] as number
+
+const isOver = (lease: Schema.JsonObject, liveness: Liveness, now: number): boolean =>
+  untilOf(lease) <= now || liveness.isGone(lease["instance"] as Instance)
 
 const nextEpoch = (persistence: typeof Persistence.Service): Effect.Effect<number, PersistenceError> =>
   Effect.gen(function* () {

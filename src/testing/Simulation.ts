@@ -144,7 +144,7 @@ const deployment = <R, LE>(
   Layer.fresh(
     layer.pipe(
       // A lease that lasts: who crashed is known to be gone, so nobody waits for it to run out.
-      Layer.provideMerge(JournalEngine.layer({ lease: "365 days", ...options })),
+      Layer.provideMerge(JournalEngine.layer({ lease: "365 days", grace: 0, ...options })),
       Layer.provideMerge(EventStore.layer),
       Layer.provideMerge(FaultStore.layer(fault)),
       Layer.provide(stores)

@@ -47,7 +47,7 @@ const process = <R>(
   Layer.build(
     Layer.fresh(
       layer.pipe(
-        Layer.provideMerge(JournalEngine.layer({ lease: "1 hour", replayPatience: 0 })),
+        Layer.provideMerge(JournalEngine.layer({ lease: "1 hour", replayPatience: 0, grace: 0 })),
         Layer.provideMerge(EventStore.layer),
         Layer.provide(FaultStore.layer(fault)),
         Layer.provide(Memory.storesOf(state)),

@@ -1,0 +1,30 @@
+import * as Effect from "effect/Effect"
+
+const uncounted = (): void => {}
+
+/** Counts the steps of a run that have begun and are not recorded yet, for an engine that stops. */
+export class StepsUnderWay {
+  private count = 0
+  private readonly waiting = new Set<() => void>()
+
+  /** Counts a step in, and returns what counts it out. One that only waits does not count. */
+  begin(waits: boolean | undefined): () => void {
+    if (waits === true) return uncounted
+    this.count++
+    return this.end
+  }
+
+  private readonly end = (): void => {
+    if (--this.count > 0) return
+    for (const resume of this.waiting) resume()
+    this.waiting.clear()
+  }
+
+  /** Waits until there are none. */
+  readonly none: Effect.Effect<void> = Effect.callback((resume) => {
+    if (this.count === 0) return resume(Effect.void)
+    const done = () => resume(Effect.void)
+    this.waiting.add(done)
+    return Effect.sync(() => void this.waiting.delete(done))
+  })
+}

@@ -1,0 +1,337 @@
+/**
+ * Several engines on one state: how runs pass from one to the other.
+ *
+ *   M1. A running engine takes over the runs of an owner whose lease has run out, and at once those of one that has
+ *       given its lease back.
+ *   M2. An owner learns that a run was taken from it without having to write.
+ *   M3. An engine that stops lets the steps under way be recorded, begins no other and undoes nothing.
+ *   M4. Steps that take longer than the grace period run again elsewhere.
+ *   M5. What is accepted while an engine stops is carried out by another.
+ *   M6. A run that the store failed is taken up again by its owner, once the store is back.
+ *   M7. An owner that left nothing is forgotten after a day, and not before; one that lives is not.
+ */
+import { assert, it } from "@effect/vitest"
+import { type Context, Deferred, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import * as Memory from "../../src/backends/Memory.ts"
+import {
+  Engine,
+  EventStore,
+  EventStoreError,
+  Fenced,
+  JournalEngine,
+  Orchestration,
+  Persistence,
+  Saga,
+  Signal,
+  Step,
+  StoreUnavailable,
+  Timer
+} from "../../src/index.ts"
+import { FaultStore, LogAudit } from "../../src/testing/index.ts"
+
+const lease = "15 seconds"
+const Approval = Signal.make("approval", { by: Schema.String })
+const passes: FaultStore.Fault = () => (mutation) => mutation
+
+type Process<R> = Context.Context<R | Engine | EventStore.EventStore | Persistence>
+
+/** An engine in a scope of its own. */
+const start = Effect.fnUntraced(function* <R>(
+  state: Memory.MemoryState,
+  layer: Layer.Layer<R, any, Engine>,
+  options: JournalEngine.Options & { readonly fault?: FaultStore.Fault } = {}
+) {
+  const scope = yield* Scope.make()
+  const stores = EventStore.layer.pipe(
+    Layer.provideMerge(FaultStore.layer(options.fault ?? passes)),
+    Layer.provide(Memory.storesOf(state))
+  )
+  const engine = Layer.fresh(
+    layer.pipe(Layer.provideMerge(JournalEngine.layer({ lease, ...options })), Layer.provideMerge(stores))
+  )
+  const context: Process<R> = yield* Layer.buildWithScope(engine, scope) as Effect.Effect<Process<R>>
+  return {
+    run: <A, E>(effect: Effect.Effect<A, E, any>): Effect.Effect<A, E> => Effect.provideContext(effect, context) as any,
+    stop: Scope.close(scope, Exit.void)
+  }
+})
+
+const typesOf = (state: Memory.MemoryState, runId: string) =>
+  LogAudit.readAll.pipe(
+    Effect.map((events) => events.filter(({ stream }) => stream === `run/${runId}`).map(({ type }) => type)),
+    Effect.provide(Memory.storesOf(state))
+  )
+
+/** A step that says when it has begun and ends when it is told to. */
+const makeHeld = Effect.gen(function* () {
+  const begun = yield* Deferred.make<void>()
+  const released = yield* Deferred.make<void>()
+  let calls = 0
+  const step = Step.run("held", {
+    output: Schema.Int,
+    run: () =>
+      Effect.suspend(() => {
+        calls++
+        return Deferred.succeed(begun, undefined).pipe(Effect.andThen(Deferred.await(released)), Effect.as(7))
+      })
+  })
+  return {
+    step,
+    begun: Deferred.await(begun),
+    release: Deferred.succeed(released, undefined),
+    calls: () => calls
+  }
+})
+
+const Nap = Orchestration.make("Nap", {
+  input: {},
+  output: Schema.String,
+  key: () => "1",
+  run: () => Effect.as(Timer.sleep("1 hour"), "up")
+})
+
+const Wait = Orchestration.make("Wait", {
+  input: {},
+  output: Schema.String,
+  key: () => "1",
+  run: () => Effect.map(Signal.await(Approval), ({ by }) => by)
+})
+
+const ownerOf = (runId: string) =>
+  Effect.map(
+    Effect.flatMap(Engine, (engine) => engine.get(runId)),
+    ({ owner }) => owner
+  )
+const nameOf = Effect.map(Engine, (engine) => engine.owner)
+
+/** Once frozen, no mutation gets through until it is thawed. */
+const makeFreezer = Effect.map(Deferred.make<void>(), (thawed) => {
+  let frozen = false
+  const fault: FaultStore.Fault = () => (mutation) =>
+    Effect.suspend(() => (frozen ? Effect.andThen(Deferred.await(thawed), mutation) : mutation))
+  return { fault, freeze: () => void (frozen = true), thaw: Deferred.succeed(thawed, undefined) }
+})
+
+it.effect("M1: the runs of a silent owner are taken over, and not before its lease is over", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const { fault, freeze } = yield* makeFreezer
+    const silent = yield* start(state, Nap.layer, { fault })
+    const { id } = yield* silent.run(Nap.start({}))
+    const other = yield* start(state, Nap.layer)
+    yield* TestClock.adjust("5 seconds")
+    freeze()
+    yield* TestClock.adjust("14 seconds")
+    assert.strictEqual(yield* other.run(ownerOf(id)), yield* silent.run(nameOf))
+    yield* TestClock.adjust("6 seconds")
+    assert.strictEqual(yield* other.run(ownerOf(id)), yield* other.run(nameOf))
+    yield* TestClock.adjust("1 hour")
+    assert.strictEqual(yield* other.run(Effect.flatMap(Nap.handle(id), (handle) => handle.await)), "up")
+    assert.deepStrictEqual(yield* typesOf(state, id), [
+      "RunStarted",
+      "TimerScheduled",
+      "RunRecovered",
+      "TimerFired",
+      "RunCompleted"
+    ])
+  })
+)
+
+it.effect("M1: an owner that lives keeps its runs", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const owner = yield* start(state, Nap.layer)
+    yield* start(state, Nap.layer)
+    const handle = yield* owner.run(Nap.start({}))
+    yield* TestClock.adjust("2 hours")
+    assert.strictEqual(yield* handle.await, "up")
+    assert.notInclude(yield* typesOf(state, handle.id), "RunRecovered")
+  })
+)
+
+it.effect("M1: a lease that was given back need not run out", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const first = yield* start(state, Nap.layer)
+    const other = yield* start(state, Nap.layer)
+    const { id } = yield* first.run(Nap.start({}))
+    yield* first.stop
+    yield* TestClock.adjust("5 seconds")
+    assert.strictEqual(yield* other.run(ownerOf(id)), yield* other.run(nameOf))
+  })
+)
+
+it.effect("M2: an owner learns that a run was taken from it, without writing", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const { fault, freeze, thaw } = yield* makeFreezer
+    const frozen = yield* start(state, Wait.layer, { fault })
+    const { id } = yield* frozen.run(Wait.start({}))
+    const other = yield* start(state, Wait.layer)
+    freeze()
+    const waiting = yield* Effect.forkChild(
+      frozen.run(Effect.flip(Effect.flatMap(Wait.handle(id), (handle) => handle.await)))
+    )
+    yield* TestClock.adjust("20 seconds")
+    assert.instanceOf(yield* Fiber.join(waiting), Fenced)
+    yield* thaw
+    // The owner is back, and takes nothing of it: not the run, not the signal.
+    yield* TestClock.adjust("1 minute")
+    const handle = yield* other.run(Wait.handle(id))
+    yield* handle.signal(Approval, { by: "ann" })
+    assert.strictEqual(yield* handle.await, "ann")
+    assert.deepStrictEqual(yield* typesOf(state, id), ["RunStarted", "RunRecovered", "SignalReceived", "RunCompleted"])
+  })
+)
+
+it.effect("M3: an engine that stops lets a step be recorded, begins no other, undoes nothing", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const held = yield* makeHeld
+    const undone: Array<number> = []
+    let after = 0
+    let late = 0
+    const beside = Effect.andThen(
+      Timer.sleep("2 seconds"),
+      Step.run("late", { output: Schema.Int, run: () => Effect.sync(() => ++late) })
+    )
+    const Book = Orchestration.make("Book", {
+      input: {},
+      output: Schema.Int,
+      run: () =>
+        held.step.pipe(
+          Saga.undo((seat) => Effect.sync(() => undone.push(seat))),
+          Effect.andThen(Step.run("after", { output: Schema.Int, run: () => Effect.sync(() => ++after) })),
+          Saga.transaction("book"),
+          Effect.orDie,
+          (book) => Step.all({ book, beside }),
+          Effect.map(({ book }) => book)
+        )
+    })
+    const first = yield* start(state, Book.layer)
+    const { id } = yield* first.run(Book.start({}, { key: "1" }))
+    yield* held.begun
+    const stopped = yield* Effect.forkChild(first.stop)
+    yield* TestClock.adjust("9 seconds")
+    assert.strictEqual(stopped.pollUnsafe(), undefined)
+    yield* held.release
+    yield* Fiber.join(stopped)
+    assert.deepStrictEqual(yield* typesOf(state, id), ["RunStarted", "TimerScheduled", "TimerFired", "StepCompleted"])
+    assert.deepStrictEqual([held.calls(), after, late, undone], [1, 0, 0, []])
+
+    const second = yield* start(state, Book.layer)
+    assert.strictEqual(yield* second.run(Effect.flatMap(Book.handle(id), (handle) => handle.await)), 1)
+    assert.deepStrictEqual([held.calls(), after, late, undone], [1, 1, 1, []])
+  })
+)
+
+it.effect("M4: a step that takes longer than the grace period runs again", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const held = yield* makeHeld
+    const Hold = Orchestration.make("Hold", { input: {}, output: Schema.Int, run: () => held.step })
+    const first = yield* start(state, Hold.layer, { grace: "3 seconds" })
+    const { id } = yield* first.run(Hold.start({}, { key: "1" }))
+    yield* held.begun
+    const stopped = yield* Effect.forkChild(first.stop)
+    yield* TestClock.adjust("3 seconds")
+    yield* Fiber.join(stopped)
+    assert.deepStrictEqual(yield* typesOf(state, id), ["RunStarted"])
+    yield* held.release
+    const second = yield* start(state, Hold.layer)
+    assert.strictEqual(yield* second.run(Effect.flatMap(Hold.handle(id), (handle) => handle.await)), 7)
+    assert.strictEqual(held.calls(), 2)
+  })
+)
+
+it.effect("M3: nothing waits for timers, signals and children", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const Parent = Orchestration.make("Parent", {
+      input: {},
+      output: Schema.String,
+      run: () => Effect.orDie(Nap.run({}))
+    })
+    const first = yield* start(state, Layer.merge(Wait.layer, Layer.provideMerge(Parent.layer, Nap.layer)))
+    yield* first.run(Effect.all([Wait.start({}), Parent.start({}, { key: "1" })]))
+    const log = Effect.provide(LogAudit.readAll, Memory.storesOf(state))
+    while (!(yield* log).some(({ type }) => type === "TimerScheduled")) yield* Effect.yieldNow
+    // No time passes: a grace period would.
+    yield* first.stop
+  })
+)
+
+it.effect("M5: a run that is accepted while an engine stops is carried out by another", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const held = yield* makeHeld
+    const Hold = Orchestration.make("Hold", { input: {}, output: Schema.Int, run: () => held.step })
+    const layer = Layer.mergeAll(Hold.layer, Nap.layer)
+    const first = yield* start(state, layer)
+    yield* first.run(Hold.start({}, { key: "1" }))
+    yield* held.begun
+    const stopped = yield* Effect.forkChild(first.stop)
+    yield* Effect.yieldNow
+    const late = yield* first.run(Hold.start({}, { key: "2" }))
+    yield* held.release
+    yield* Fiber.join(stopped)
+    assert.deepStrictEqual(yield* typesOf(state, late.id), ["RunStarted"])
+    const second = yield* start(state, layer)
+    assert.strictEqual(yield* second.run(Effect.flatMap(Hold.handle(late.id), (handle) => handle.await)), 7)
+  })
+)
+
+const down = new EventStoreError({
+  reason: new StoreUnavailable({ operation: "append events", retryable: true, cause: new Error("down") })
+})
+
+it.effect("M6: a run that the store failed is taken up again", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    let failures = 1
+    const owner = yield* start(state, Nap.layer, {
+      fault: (name) => (mutation) =>
+        Effect.suspend(() => (name.includes("TimerFired") && failures-- > 0 ? Effect.fail(down as any) : mutation))
+    })
+    const handle = yield* owner.run(Nap.start({}))
+    const lost = yield* Effect.forkChild(Effect.flip(handle.await))
+    yield* TestClock.adjust("1 hour")
+    assert.strictEqual((yield* Fiber.join(lost))._tag, "EngineError")
+    yield* TestClock.adjust("5 seconds")
+    assert.strictEqual(yield* handle.await, "up")
+  })
+)
+
+it.effect("M6: a start whose acknowledgement was lost is carried out all the same", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const owner = yield* start(state, Nap.layer, {
+      fault: (name) => (mutation) =>
+        name.includes("RunStarted") ? Effect.andThen(mutation, Effect.fail(down as any)) : mutation
+    })
+    const error = yield* Effect.flip(owner.run(Nap.start({})))
+    assert.strictEqual(error._tag, "EngineError")
+    yield* TestClock.adjust("5 seconds")
+    yield* TestClock.adjust("1 hour")
+    assert.strictEqual(yield* owner.run(Effect.flatMap(Nap.handle("Nap/1"), (handle) => handle.await)), "up")
+  })
+)
+
+it.effect("M7: an owner that left nothing is forgotten after a day, one that lives is not", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const first = yield* start(state, Nap.layer)
+    const other = yield* start(state, Nap.layer)
+    const owners = other.run(Persistence.use((persistence) => persistence.query("leases")))
+    const [gone, kept] = [yield* first.run(nameOf), yield* other.run(nameOf)]
+    yield* first.stop
+    yield* TestClock.adjust("23 hours")
+    assert.deepStrictEqual((yield* owners).map(({ id }) => id).toSorted(), [gone, kept].toSorted())
+    yield* TestClock.adjust("2 hours")
+    assert.deepStrictEqual(
+      (yield* owners).map(({ id }) => id),
+      [kept]
+    )
+  })
+)

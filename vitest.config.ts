@@ -8,7 +8,7 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     include: ["test/**/*.test.ts"],
-    globalSetup: "scripts/vitest.guard.ts",
+    globalSetup: ["scripts/vitest.guard.ts", "test/servers/host.ts"],
     execArgv: ["--conditions=tutti-source", "--disable-warning=ExperimentalWarning"],
     testTimeout: 30_000,
     hookTimeout: 30_000,

@@ -2,95 +2,20 @@
  * What durability costs: a run of ten trivial steps, each recorded before the next, beside the same work on a log
  * written by hand (no schemas, no types, no leases, no replay).
  */
-import { Effect, Layer, ManagedRuntime, Schema } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import {
-  Agent,
-  type Engine,
-  EphemeralEngine,
-  EventStore,
-  EventStoreDriver,
-  JournalEngine,
-  Orchestration,
-  Task
-} from "tutti"
+import { Effect, Layer } from "effect"
+import { EphemeralEngine, EventStore, EventStoreDriver, JournalEngine } from "tutti"
 import * as Embedded from "tutti/embedded"
 import * as Memory from "tutti/memory"
 import * as Floor from "./floor.ts"
-import { compare, microsEach, perSecond, printMachine } from "./harness.ts"
+import { compare, printMachine } from "./harness.ts"
+import * as Places from "./places.ts"
+import { alone, crowded, onFloor, onLayer, steps } from "./tenSteps.ts"
 
-const steps = 10
-const concurrency = 100
-
-const Work = Task.make("Work", {
-  input: { step: Schema.Int, value: Schema.Int },
-  output: { step: Schema.Int, ok: Schema.Boolean, value: Schema.Int, note: Schema.String }
-})
-
-const worker = Agent.make("worker", {
-  task: Work,
-  run: ({ step, value }) => Effect.succeed({ step, ok: true, value: value + 1, note: "step-result" })
-})
-
-const TenSteps = Orchestration.make("TenSteps", {
-  input: { value: Schema.Int },
-  output: { value: Schema.Int },
-  run: Effect.fnUntraced(function* (input) {
-    let { value } = input
-    for (let step = 0; step < steps; step++) value = (yield* Effect.orDie(worker.run({ step, value }))).value
-    return { value }
-  })
-})
-
-const once = Effect.flatMap(TenSteps.run({ value: 1 }), ({ value }) =>
-  value === 11 ? Effect.void : Effect.die(new Error(`11 was expected, not ${value}`))
-)
-
-/** A backend, built anew for each measurement; building it is not measured. */
-type Backend = <A>(use: (runMany: (count: number, concurrency: number) => Promise<void>) => Promise<A>) => Promise<A>
-
-const onLayer =
-  (makeLayer: (folder: string) => Layer.Layer<Engine, unknown>): Backend =>
-  async (use) => {
-    const folder = mkdtempSync(join(tmpdir(), "tutti-bench-"))
-    const runtime = ManagedRuntime.make(TenSteps.layer.pipe(Layer.provideMerge(makeLayer(folder))))
-    try {
-      await runtime.runPromise(Effect.forEach(Array(20), () => once, { concurrency: 10, discard: true }))
-      return await use((count, concurrency) =>
-        runtime.runPromise(Effect.forEach(Array(count), () => once, { concurrency, discard: true }))
-      )
-    } finally {
-      await runtime.dispose()
-      rmSync(folder, { recursive: true })
-    }
-  }
-
-const onFloor =
-  (makeLog: (folder: string) => Floor.Log): Backend =>
-  async (use) => {
-    const folder = mkdtempSync(join(tmpdir(), "tutti-bench-"))
-    const log = makeLog(folder)
-    try {
-      await Floor.runMany(log, 20, 10, steps)
-      return await use((count, concurrency) => Floor.runMany(log, count, concurrency, steps))
-    } finally {
-      log.close()
-      rmSync(folder, { recursive: true })
-    }
-  }
-
-const ephemeral = onLayer(() => EphemeralEngine.layer())
-const memory = onLayer(() => Memory.layer)
-const embedded = onLayer((folder) => Embedded.layer({ filename: join(folder, "tutti.db") }))
-const floorMemory = onFloor(Floor.memory)
-const floorSqlite = onFloor((folder) => Floor.sqlite(join(folder, "floor.db")))
-
-const alone = (backend: Backend, runs: number) => () =>
-  backend((runMany) => microsEach(runs * steps, () => runMany(runs, 1)))
-const crowded = (backend: Backend, runs: number) => () =>
-  backend((runMany) => perSecond(runs * steps, () => runMany(runs, concurrency)))
+const ephemeral = onLayer(Places.nowhere, () => EphemeralEngine.layer())
+const memory = onLayer(Places.nowhere, () => Memory.layer)
+const embedded = onLayer(Places.file, (filename) => Embedded.layer({ filename }))
+const floorMemory = onFloor(Places.nowhere, Floor.memory)
+const floorSqlite = onFloor(Places.file, Floor.sqlite)
 
 const full = "SQLite: WAL, synchronous=FULL (fsync at each commit)"
 const atMost = (ratio: number) => ({ of: "ratio", atMost: ratio }) as const
@@ -128,10 +53,10 @@ const commitsPerStep = async (runs: number, concurrency: number): Promise<number
       append: (requests) => Effect.suspend(() => (commits++, driver.append(requests)))
     }))
   )
-  const counted = onLayer((folder) =>
+  const counted = onLayer(Places.file, (filename) =>
     JournalEngine.layer().pipe(
       Layer.provide(EventStore.layer.pipe(Layer.provide(counting))),
-      Layer.provide(Embedded.stores({ filename: join(folder, "tutti.db") }))
+      Layer.provide(Embedded.stores({ filename }))
     )
   )
   return counted(async (runMany) => {

@@ -2,7 +2,9 @@
  * The floor: the least that a durable run of steps can cost. A log written by hand, with group commit: an event is
  * stored before the next step begins. No schemas, no types, no leases, no replay.
  */
+import { Redis } from "ioredis"
 import { DatabaseSync } from "node:sqlite"
+import * as Peers from "./peers/peers.ts"
 
 interface Event {
   readonly type: string
@@ -14,18 +16,17 @@ interface Event {
 
 export interface Log {
   readonly append: (event: Event) => Promise<void>
-  readonly close: () => void
+  readonly close: () => unknown
 }
 
-const groupCommit = (write: (events: ReadonlyArray<Event>) => void, close: () => void): Log => {
+const groupCommit = (write: (events: ReadonlyArray<Event>) => unknown, close: () => unknown): Log => {
   let waiting: Array<{ readonly event: Event; readonly done: () => void }> = []
   let running = false
   const drain = async () => {
     while (waiting.length > 0) {
       const batch = waiting
       waiting = []
-      write(batch.map(({ event }) => event))
-      await undefined
+      await write(batch.map(({ event }) => event))
       for (const { done } of batch) done()
     }
     running = false
@@ -67,6 +68,40 @@ export const sqlite = (filename: string): Log => {
     if (events.length > 1) database.exec("COMMIT")
   }
   return groupCommit(write, () => database.close())
+}
+
+/** One connection and one insert a commit, of JSONB. */
+export const postgres = async (url: string): Promise<Log> => {
+  const client = await Peers.connect(url)
+  await client.query(`
+    CREATE TABLE ev(pos bigserial PRIMARY KEY, stream text NOT NULL, ver bigint NOT NULL, type text NOT NULL,
+                    data jsonb NOT NULL, UNIQUE(stream, ver))`)
+  const text =
+    "INSERT INTO ev(stream, ver, type, data) SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::jsonb[])"
+  const write = (events: ReadonlyArray<Event>) =>
+    client.query({
+      name: "append",
+      text,
+      values: [
+        events.map(({ stream }) => stream),
+        events.map(({ version }) => version),
+        events.map(({ type }) => type),
+        events.map((event) => JSON.stringify(event))
+      ]
+    })
+  return groupCommit(write, () => client.end())
+}
+
+/** One pipeline of XADD a commit. Nothing but their order in the pipeline keeps events apart. */
+export const redis = (url: string): Log => {
+  const client = new Redis(url)
+  const write = async (events: ReadonlyArray<Event>) => {
+    const pipeline = client.pipeline()
+    for (const event of events) pipeline.xadd("floor", "*", "d", JSON.stringify(event))
+    const answers = await pipeline.exec()
+    for (const [error] of answers!) if (error !== null) throw error
+  }
+  return groupCommit(write, () => client.quit())
 }
 
 const eventOf = (

@@ -1,6 +1,9 @@
 /**
  * Times cases against each other. Every round runs each case once, in turn, so that all of them meet the same machine;
  * ratios are taken within a round, and the median of the rounds is what counts.
+ *
+ * `BENCH_ROUNDS=1` replaces the numbers of rounds and leaves out warming up and waiting for an idle machine: to see that a
+ * benchmark works, not to measure.
  */
 import { cpus } from "node:os"
 import { setTimeout } from "node:timers/promises"
@@ -42,12 +45,14 @@ setFlagsFromString("--expose-gc")
 /** For figures of memory. Not before figures of time: it shrinks the young generation and forgets compiled code. */
 export const collectGarbage: () => void = runInNewContext("gc")
 
+const trial = process.env["BENCH_ROUNDS"]
+
 /** Runs the rounds and prints one table. */
 export const compare = async (title: string, options: Options, cases: ReadonlyArray<Case>): Promise<void> => {
   const samples = new Map<string, Array<number>>(cases.map(({ name }) => [name, []]))
-  const warmUp = options.warmUp ?? 1
+  const { rounds, warmUp = 1 } = trial === undefined ? options : { rounds: Number(trial), warmUp: 0 }
   const idle: Array<number> = []
-  for (let round = -warmUp; round < options.rounds; round++) {
+  for (let round = -warmUp; round < rounds; round++) {
     if (round >= 0) idle.push(await quiet())
     for (const { name, run } of cases) {
       const value = await run()
@@ -55,7 +60,7 @@ export const compare = async (title: string, options: Options, cases: ReadonlyAr
     }
   }
   const notes = [
-    `${options.rounds} rounds, interleaved; machine ${Math.round(median(idle))} % idle before them`,
+    `${rounds} ${rounds === 1 ? "round" : "rounds, interleaved"}; machine ${Math.round(median(idle))} % idle before them`,
     ...(options.notes ?? [])
   ]
   console.log(`\n${title} [${options.unit}]\n  ${notes.join("; ")}`)
@@ -65,7 +70,7 @@ export const compare = async (title: string, options: Options, cases: ReadonlyAr
 /** Others may use the machine, too: waits a little for it to be idle, and returns to how many percent it is. */
 const quiet = async (): Promise<number> => {
   let idle = 0
-  for (let tries = 0; idle < 80 && tries < 10; tries++) {
+  for (let tries = 0; idle < 80 && tries < (trial === undefined ? 10 : 1); tries++) {
     const before = cpuTimes()
     await setTimeout(300)
     const after = cpuTimes()

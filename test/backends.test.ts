@@ -1,6 +1,21 @@
 import { assert, it } from "@effect/vitest"
-import { backends } from "./backends.ts"
+import { all, backends, select } from "./backends.ts"
 
-it("as many backends run as CI expects", () => {
-  assert.isAtLeast(backends.length, Number(process.env["EXPECTED_BACKENDS"] ?? 1))
+/** A backend that is dropped from the registry, or from a run of CI, fails here instead of passing unseen. */
+const expected = ["memory", "embedded", "postgres", "redis", "redis-cluster"]
+
+const names = (backends: typeof all) => backends.map(({ name }) => name)
+
+it("every backend is registered", () => {
+  assert.deepStrictEqual(names(all), expected)
+})
+
+it("those run that BACKENDS names; in CI, all", () => {
+  const wanted = process.env["CI"] === undefined ? process.env["BACKENDS"]?.split(",") : undefined
+  assert.deepStrictEqual(names(backends), wanted ?? expected)
+})
+
+it("an unknown backend is refused", () => {
+  assert.throws(() => select("memory,mysql"), /unknown backend "mysql"; there are memory, embedded/)
+  assert.deepStrictEqual(names(select("embedded")), ["embedded"])
 })

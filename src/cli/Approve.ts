@@ -8,7 +8,7 @@ import { sentenceOf, type Verb, workError } from "./Verb.ts"
 
 export const verb: Verb = {
   summary: "Approve (or with --reject, refuse) what a run waits for. Works while another process carries the run out.",
-  usage: "approve ID [--reject] [--db FILE]",
+  usage: "approve ID [--reject] [--db FILE|URL]",
   options: { reject: { type: "boolean" } },
   words: 1,
   run: (args) =>

@@ -23,7 +23,7 @@ import { type Arguments, CliError, sentenceOf, type Verb, workError } from "./Ve
 
 export const verb: Verb = {
   summary: "Audit a repository as a durable run. One that was killed goes on where it stopped.",
-  usage: "audit [--path DIR] [--out FILE] [--approve] [--db FILE]",
+  usage: "audit [--path DIR] [--out FILE] [--approve] [--db FILE|URL]",
   options: { path: { type: "string" }, out: { type: "string" }, approve: { type: "boolean" } },
   words: 0,
   run: (args) =>
@@ -31,7 +31,7 @@ export const verb: Verb = {
       const place = yield* placeOf(args)
       const deployment = Audit.layer.pipe(
         Layer.catch((error) => Layer.effectContext(Effect.fail(workError(sentenceOf(error))))),
-        Layer.provideMerge(Journal.open(Journal.fileOf(args))),
+        Layer.provideMerge(Journal.open(Journal.placeOf(args))),
         Layer.provideMerge(Layer.merge(Workspace.layerNode, LiveView.layerNode))
       )
       yield* Effect.provide(audit(place), deployment)

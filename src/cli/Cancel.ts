@@ -6,7 +6,7 @@ import { type Verb, workError } from "./Verb.ts"
 
 export const verb: Verb = {
   summary: "Cancel a run: it is interrupted and undoes what it has done.",
-  usage: "cancel ID [--reason TEXT] [--db FILE]",
+  usage: "cancel ID [--reason TEXT] [--db FILE|URL]",
   options: { reason: { type: "string" } },
   words: 1,
   run: (args) =>

@@ -8,7 +8,7 @@ import type { Verb } from "./Verb.ts"
 
 export const verb: Verb = {
   summary: "Print every event of a run, oldest first.",
-  usage: "events ID [--json] [--db FILE]",
+  usage: "events ID [--json] [--db FILE|URL]",
   options: { json: { type: "boolean" } },
   words: 1,
   run: (args) =>

@@ -26,7 +26,7 @@ const filterOf = (args: Arguments) =>
 
 export const verb: Verb = {
   summary: "List the runs in the journal, newest first.",
-  usage: "runs [--status STATUS] [--definition NAME] [--limit N] [--db FILE]",
+  usage: "runs [--status STATUS] [--definition NAME] [--limit N] [--db FILE|URL]",
   options: { status: { type: "string" }, definition: { type: "string" }, limit: { type: "string" } },
   words: 0,
   run: (args) =>

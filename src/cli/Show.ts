@@ -10,7 +10,7 @@ import type { Verb } from "./Verb.ts"
 
 export const verb: Verb = {
   summary: "Show one run and the steps it has taken.",
-  usage: "show ID [--db FILE]",
+  usage: "show ID [--db FILE|URL]",
   options: {},
   words: 1,
   run: (args) =>

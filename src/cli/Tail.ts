@@ -8,7 +8,7 @@ import type { Verb } from "./Verb.ts"
 
 export const verb: Verb = {
   summary: "Follow a run until it ends, from its first event on. Works while another process carries the run out.",
-  usage: "tail ID [--db FILE]",
+  usage: "tail ID [--db FILE|URL]",
   options: {},
   words: 1,
   run: (args) =>

@@ -11,7 +11,7 @@ export interface Arguments {
 
 export interface Verb {
   readonly summary: string
-  /** Such as `show ID [--db FILE]`. */
+  /** Such as `show ID [--db FILE|URL]`. */
   readonly usage: string
   readonly options: ParseArgsOptionsConfig
   /** How many words it takes. */

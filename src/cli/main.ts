@@ -32,7 +32,7 @@ const help = (): string =>
     "",
     ...Object.entries(verbs).map(([name, { summary }]) => `  ${name.padEnd(9)}${summary}`),
     "",
-    "Every verb takes --db FILE (default .tutti/journal.db) and --help.",
+    "Every verb takes --db (a file, by default .tutti/journal.db, or a URL of Postgres or Redis) and --help.",
     ""
   ].join("\n")
 

@@ -103,6 +103,7 @@ class JournalEngine {
   readonly start = (options: StartOptions): Effect.Effect<boolean, EngineError> => {
     const { definition, definitionVersion, input, key, parent, runId } = options
     const { epoch, owner } = this.lease
+    this.lease.keep()
     const data = {
       definition,
       definitionVersion,
@@ -160,6 +161,7 @@ class JournalEngine {
     const definition = this.definitionOf(run.definition, run.definitionVersion)
     const isOurs = () => this.live.has(runId) || this.replacing.has(runId)
     if (definition === undefined || isOurs()) return Effect.void
+    this.lease.keep()
     return Effect.uninterruptible(
       Effect.flatMap(Recovery.claim(this.services, run), (history) =>
         history === undefined || isOurs() ? Effect.void : this.launch(definition, runId, history)

@@ -1,7 +1,7 @@
 /**
  * Gives a program the recorded answers again, in the order in which it received them.
  *
- * Invariants (checked by `test/durable/Programs.test.ts` and `test/durable/Orchestration.test.ts`):
+ * Invariants (checked by `test/durable/Replay.test.ts`):
  *
  *   R1. Answers are delivered in journal order, whatever the order of the questions.
  *   R2. Before each delivery every fiber of the program has run until it waits.

@@ -14,18 +14,23 @@
  *   Q4. A request that the writer has taken is written even if its caller is interrupted;
  *       one that still waits is withdrawn.
  *   Q5. At most `capacity` events are admitted at a time; what comes after waits its turn.
- *   Q6. Closing writes what is queued, then refuses.
+ *   Q6. Closing writes what is queued, then refuses. What a driver that waits for its server has not written within
+ *       `closing` is refused, too: then it is unknown whether it was written.
  */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { Appended, AppendOutcome, AppendRequest } from "./EventStoreDriver.ts"
-import { EventStoreError, StoreUnavailable, type VersionConflict } from "./EventStoreError.ts"
+import { type DocumentConflict, EventStoreError, StoreUnavailable, type VersionConflict } from "./EventStoreError.ts"
 
-type Answer = Effect.Effect<Appended, VersionConflict | EventStoreError>
+type Answer<E = DocumentConflict> = Effect.Effect<Appended, VersionConflict | EventStoreError | E>
+
+/** Without documents there is no `DocumentConflict`. */
+type EventsOnly = AppendRequest & { readonly documents?: never }
 
 /**
  * The queue in front of a driver.
@@ -35,9 +40,15 @@ type Answer = Effect.Effect<Appended, VersionConflict | EventStoreError>
  */
 export interface AppendQueue {
   /** Queues a request and waits until it is durable. The request is made when its place in the queue is certain (Q2). */
-  readonly append: (request: () => AppendRequest) => Answer
+  readonly append: {
+    (request: () => EventsOnly): Answer<never>
+    (request: () => AppendRequest): Answer
+  }
   /** Queues a request, waits until it is admitted (Q5), and returns what waits until it is durable. */
-  readonly submit: (request: () => AppendRequest) => Effect.Effect<Answer>
+  readonly submit: {
+    (request: () => EventsOnly): Effect.Effect<Answer<never>>
+    (request: () => AppendRequest): Effect.Effect<Answer>
+  }
 }
 
 /**
@@ -51,6 +62,8 @@ export interface Options {
   readonly maxBatch?: number
   /** At most so many events are admitted to the queue. Default 65,536. */
   readonly capacity?: number
+  /** How long closing may go on writing what is queued. Default 10 seconds. */
+  readonly closing?: Duration.Input
 }
 
 type TicketState = "Waiting" | "Admitted" | "Taken" | "Withdrawn"
@@ -140,7 +153,7 @@ class Tickets {
   }
 }
 
-const refused: Answer = Effect.fail(
+const refused: Answer<never> = Effect.fail(
   new EventStoreError({
     reason: new StoreUnavailable({
       operation: "append events",
@@ -152,7 +165,7 @@ const refused: Answer = Effect.fail(
 
 const answerOf = (outcome: AppendOutcome): Answer => {
   if (!("_tag" in outcome)) return Effect.succeed(outcome)
-  return Effect.fail(outcome._tag === "VersionConflict" ? outcome : new EventStoreError({ reason: outcome }))
+  return Effect.fail(outcome._tag === "StreamDeleted" ? new EventStoreError({ reason: outcome }) : outcome)
 }
 
 /** The driver's `append`, and who hears of what it wrote. */
@@ -176,6 +189,8 @@ class Queue implements AppendQueue {
     this.target = options
   }
 
+  append(request: () => EventsOnly): Answer<never>
+  append(request: () => AppendRequest): Answer
   append(request: () => AppendRequest): Answer {
     return Effect.callback((resume) => {
       const ticket = new Ticket(request(), resume, undefined)
@@ -184,9 +199,11 @@ class Queue implements AppendQueue {
     })
   }
 
+  submit(request: () => EventsOnly): Effect.Effect<Answer<never>>
+  submit(request: () => AppendRequest): Effect.Effect<Answer>
   submit(request: () => AppendRequest): Effect.Effect<Answer> {
     return Effect.callback((resume) => {
-      const answer = Deferred.makeUnsafe<Appended, VersionConflict | EventStoreError>()
+      const answer = Deferred.makeUnsafe<Appended, VersionConflict | DocumentConflict | EventStoreError>()
       const ticket = new Ticket(
         request(),
         (outcome) => Deferred.doneUnsafe(answer, outcome),
@@ -244,7 +261,9 @@ class Queue implements AppendQueue {
 
   private commit(batch: ReadonlyArray<Ticket>): Effect.Effect<void> {
     const requests = batch.map((ticket) => ticket.request)
-    return Effect.flatMap(Effect.exit(Effect.suspend(() => this.target.write(requests))), (exit) => {
+    // Nobody interrupts the writer but `make`, when closing takes too long.
+    const write = Effect.interruptible(Effect.suspend(() => this.target.write(requests)))
+    return Effect.flatMap(Effect.exit(write), (exit) => {
       if (Exit.isFailure(exit)) return this.refuse(batch, exit.cause)
       const outcomes = exit.value
       this.target.committed(requests, outcomes)
@@ -258,7 +277,7 @@ class Queue implements AppendQueue {
     if (batch.length > 1 && Cause.hasDies(cause)) {
       return Effect.forEach(batch, (ticket) => this.commit([ticket]), { discard: true })
     }
-    const answer = Effect.failCause(cause)
+    const answer = Cause.hasInterruptsOnly(cause) ? refused : Effect.failCause(cause)
     for (const ticket of batch) ticket.answer(answer)
     return Effect.void
   }
@@ -275,11 +294,11 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<AppendQueue, never, Scope.Scope> {
   const queue = new Queue(options)
   const writer = yield* Effect.forkScoped(Effect.uninterruptible(queue.writer))
-  // Q6: closed before the fork's own finalizer runs, for finalizers run in reverse.
+  // Q6: closed before the fork's own finalizer interrupts the writer, for finalizers run in reverse.
   yield* Effect.addFinalizer(() =>
     Effect.andThen(
       Effect.sync(() => queue.close()),
-      Fiber.await(writer)
+      Effect.timeoutOption(Effect.interruptible(Fiber.await(writer)), options.closing ?? "10 seconds")
     )
   )
   return queue

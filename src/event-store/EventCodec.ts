@@ -52,6 +52,8 @@ export interface TypedEvent<A> {
 export interface EventCodec<A extends { readonly _tag: string }> {
   /** The event types of the schema. */
   readonly types: ReadonlyArray<A["_tag"]>
+  /** The version in which events of a type are written today. */
+  readonly versionOf: (type: string) => number
   readonly encode: (event: A) => NewEvent
   readonly decode: (stored: StoredEvent) => Result.Result<A, EventStoreError>
 }
@@ -79,21 +81,22 @@ export const make = <S extends EventSchema>(
   const json = Schema.toCodecJson(schema)
   const encode = Schema.encodeSync(json)
   const decode = Schema.decodeUnknownResult(json)
-  const currentVersion = (type: string) => (steps.get(type)?.length ?? 0) + 1
+  const versionOf = (type: string) => (steps.get(type)?.length ?? 0) + 1
 
   return {
     types,
+    versionOf,
     encode: (event) => {
       const { _tag: type, ...data } = encode(event) as Schema.JsonObject & { readonly _tag: string }
-      return { type, schemaVersion: currentVersion(type), data }
+      return { type, schemaVersion: versionOf(type), data }
     },
     decode: (stored) => {
       const { data, schemaVersion, type } = stored
       if (!isObject(data)) return corrupt(stored, "its data is not an object")
-      if (schemaVersion > currentVersion(type)) {
+      if (schemaVersion > versionOf(type)) {
         return corrupt(
           stored,
-          `it has version ${schemaVersion} of its shape, this program knows ${currentVersion(type)}`
+          `it has version ${schemaVersion} of its shape, this program knows ${versionOf(type)}`
         )
       }
       let current = data

@@ -6,7 +6,7 @@
  * `EventStoreDriver` stores. So every backend shares one implementation of
  * everything above storage.
  *
- * The invariants E1 to E14 are stated and checked by
+ * The invariants E1 to E15 are stated and checked by
  * `testing/conformance/EventStoreConformance.ts`.
  */
 import * as Clock from "effect/Clock"
@@ -29,6 +29,7 @@ import type {
   StreamVersion
 } from "./Envelope.ts"
 import * as EventId from "./EventId.ts"
+import type { Put } from "../persistence/Persistence.ts"
 import {
   type Appended,
   type AppendRequest,
@@ -36,7 +37,12 @@ import {
   type ReadOptions,
   tombstoneType
 } from "./EventStoreDriver.ts"
-import type { EventStoreError, VersionConflict } from "./EventStoreError.ts"
+import {
+  type DocumentConflict,
+  DocumentsUnsupported,
+  type EventStoreError,
+  type VersionConflict
+} from "./EventStoreError.ts"
 import * as LiveFeed from "./LiveFeed.ts"
 import type { SubscribeOptions } from "./LiveFeed.ts"
 
@@ -73,6 +79,18 @@ export class EventStore extends Context.Service<
       events: ReadonlyArray<NewEvent>,
       expected: ExpectedVersion | (() => ExpectedVersion)
     ) => Effect.Effect<Effect.Effect<Appended, VersionConflict | EventStoreError>>
+    /**
+     * Appends events and puts documents of `Persistence` in one commit: all of it, or nothing. A duplicate puts no
+     * documents: they were put with the first. Fails with `DocumentConflict` if the `expected` of a document does not
+     * hold, and with `DocumentsUnsupported` unless `documents`.
+     */
+    readonly appendWith: (
+      stream: StreamId,
+      events: ReadonlyArray<NewEvent>,
+      options: { readonly expected: ExpectedVersion; readonly documents: ReadonlyArray<Put> }
+    ) => Effect.Effect<Appended, VersionConflict | DocumentConflict | DocumentsUnsupported | EventStoreError>
+    /** Whether `appendWith` can put documents: they lie in the same store as the events. */
+    readonly documents: boolean
     /** Events of one stream, in pages. */
     readonly read: (stream: StreamId, options?: ReadOptions) => Stream.Stream<StoredEvent, EventStoreError>
     /** Events of one stream, at once: for streams known to be short. */
@@ -138,6 +156,13 @@ export const make = Effect.fnUntraced(function* (
       Effect.withFiber(({ context }) => queue.append(() => request(context, stream, events, expected))),
     submit: (stream, events, expected) =>
       Effect.withFiber(({ context }) => queue.submit(() => request(context, stream, events, expected))),
+    appendWith: (stream, events, { documents, expected }) =>
+      driver.documents
+        ? Effect.withFiber(({ context }) =>
+            queue.append((): AppendRequest => ({ ...request(context, stream, events, expected), documents }))
+          )
+        : Effect.fail(new DocumentsUnsupported({ subject: `An append to "${stream}" with documents` })),
+    documents: driver.documents,
     read: readPages(driver, pageSize),
     readArray: (stream, read) => driver.read(stream, read ?? {}),
     readAll: ({ after = 0, max = Infinity, ...filter } = {}) =>
@@ -186,7 +211,7 @@ const requests = () => {
     stream: StreamId,
     events: ReadonlyArray<NewEvent>,
     expected: ExpectedVersion | (() => ExpectedVersion)
-  ): AppendRequest => {
+  ): Omit<AppendRequest, "documents"> => {
     if (events.length === 0) throw new Error(`an append to "${stream}" needs at least one event`)
     const now = Context.get(context, Clock.Clock).currentTimeMillisUnsafe()
     const random = Context.get(context, Random.Random)

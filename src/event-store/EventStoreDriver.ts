@@ -4,7 +4,7 @@
  * Ids, schemas, batching, back-pressure and the live feed are written once, in
  * `EventStore`. A driver stores and reads, and keeps the invariants that the
  * conformance suite (`testing/conformance/EventStoreConformance.ts`) numbers
- * E1 to E14.
+ * E1 to E15.
  *
  * The two rules that everything above relies on:
  *
@@ -17,7 +17,8 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { EncodedEvent, ExpectedVersion, Position, StoredEvent, StreamId, StreamVersion } from "./Envelope.ts"
-import type { EventStoreError, StreamDeleted, VersionConflict } from "./EventStoreError.ts"
+import type { DocumentConflict, EventStoreError, StreamDeleted, VersionConflict } from "./EventStoreError.ts"
+import type { Put } from "../persistence/Persistence.ts"
 
 /**
  * One atomic append of one caller.
@@ -38,6 +39,11 @@ export interface AppendRequest {
   readonly expected: ExpectedVersion
   /** At least one. */
   readonly events: ReadonlyArray<EncodedEvent>
+  /**
+   * Documents put in the same commit, each by its own `expected`. If one does not hold, nothing of this request is
+   * written. A duplicate writes none: they were written with the first. Only for a driver that says `documents`.
+   */
+  readonly documents?: ReadonlyArray<Put>
 }
 
 /**
@@ -61,7 +67,7 @@ export interface Appended {
  * @category models
  * @since 0.1.0
  */
-export type AppendOutcome = Appended | VersionConflict | StreamDeleted
+export type AppendOutcome = Appended | VersionConflict | StreamDeleted | DocumentConflict
 
 /**
  * Which events of one stream to read.
@@ -115,6 +121,8 @@ export const tombstoneType = "$deleted"
 export class EventStoreDriver extends Context.Service<
   EventStoreDriver,
   {
+    /** Whether the documents of `Persistence` lie in the same store, so that an append may carry some. */
+    readonly documents: boolean
     /**
      * Stores each request whole or not at all, in order, all in one durable
      * commit, and answers each in its place. A conflict of one request leaves

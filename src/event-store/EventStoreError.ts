@@ -18,6 +18,36 @@ export class VersionConflict extends Schema.TaggedError<VersionConflict>()("Vers
 }
 
 /**
+ * A document that an append carried has another version than expected. Nothing was written.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DocumentConflict extends Schema.TaggedError<DocumentConflict>()("DocumentConflict", {
+  collection: Schema.String,
+  id: Schema.String
+}) {
+  override get message(): string {
+    return `Document "${this.id}" of "${this.collection}" was changed by somebody else, so the append was not made.`
+  }
+}
+
+/**
+ * Documents were to be put in the commit of an append, but the backend keeps documents and events apart.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DocumentsUnsupported extends Schema.TaggedError<DocumentsUnsupported>()("DocumentsUnsupported", {
+  /** Who wanted it. */
+  subject: Schema.String
+}) {
+  override get message(): string {
+    return `${this.subject} needs documents and events in one store, which this backend has not.`
+  }
+}
+
+/**
  * The stream was deleted: it can be neither read nor appended to, ever again.
  *
  * @category errors

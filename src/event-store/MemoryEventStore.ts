@@ -10,8 +10,11 @@
  * Nothing survives the process. Events are kept as they are given, not copied:
  * do not change `data` or `meta` after an append.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as MemoryPersistence from "../persistence/MemoryPersistence.ts"
+import type { Put } from "../persistence/Persistence.ts"
 import type { ExpectedVersion, StoredEvent, StreamId, StreamVersion } from "./Envelope.ts"
 import {
   type Appended,
@@ -23,7 +26,7 @@ import {
   type ReadAllOptions,
   type ReadOptions
 } from "./EventStoreDriver.ts"
-import { EventStoreError, StreamDeleted, VersionConflict } from "./EventStoreError.ts"
+import { DocumentConflict, EventStoreError, StreamDeleted, VersionConflict } from "./EventStoreError.ts"
 
 interface MemoryStream {
   version: StreamVersion
@@ -63,21 +66,26 @@ export const makeState = (): MemoryState => new MemoryState()
 
 /**
  * Makes a driver over a state. Several drivers over one state behave as
- * processes that share a database.
+ * processes that share a database. With documents, appends may carry some.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const makeDriver = (state: MemoryState): EventStoreDriver["Service"] => {
+export const makeDriver = (
+  state: MemoryState,
+  documents?: MemoryPersistence.MemoryDocuments
+): EventStoreDriver["Service"] => {
   const self = {}
   const notify = () => {
     for (const [wake, owner] of state.listeners) if (owner !== self) wake()
   }
   return EventStoreDriver.of({
+    documents: documents !== undefined,
     append: (requests) =>
-      Effect.sync(() => {
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const put: PutDocuments = (puts) => documents && MemoryPersistence.put(documents, puts, now)
         const outcomes: Array<AppendOutcome> = []
-        for (const request of requests) outcomes.push(append(state, request))
+        for (const request of requests) outcomes.push(append(state, request, put))
         if (state.listeners.size > 0) notify()
         return outcomes
       }),
@@ -115,8 +123,10 @@ export const makeDriver = (state: MemoryState): EventStoreDriver["Service"] => {
  * @category layers
  * @since 0.1.0
  */
-export const layerDriverOf = (state: MemoryState): Layer.Layer<EventStoreDriver> =>
-  Layer.sync(EventStoreDriver, () => makeDriver(state))
+export const layerDriverOf = (
+  state: MemoryState,
+  documents?: MemoryPersistence.MemoryDocuments
+): Layer.Layer<EventStoreDriver> => Layer.sync(EventStoreDriver, () => makeDriver(state, documents))
 
 /**
  * A driver over a fresh state for each build.
@@ -138,15 +148,21 @@ const readable = <A>(
       : Effect.succeed(f(found))
   })
 
-const append = (state: MemoryState, request: AppendRequest): AppendOutcome => {
-  const { expected, stream } = request
+/** Puts all documents, or none and answers the first whose expectation does not hold. */
+type PutDocuments = (puts: ReadonlyArray<Put>) => Put | undefined
+
+const append = (state: MemoryState, request: AppendRequest, put: PutDocuments): AppendOutcome => {
+  const { documents, expected, stream } = request
   const found = state.streams.get(stream)
-  if (found === undefined) return holds(expected, 0) ? add(state, request) : conflict(request, 0)
-  if (found.deleted) return new StreamDeleted({ stream })
-  return (
-    recognise(found, request) ??
-    (holds(expected, found.version) ? add(state, request) : conflict(request, found.version))
-  )
+  if (found?.deleted) return new StreamDeleted({ stream })
+  const known = found && recognise(found, request)
+  if (known !== undefined) return known
+  const version = found?.version ?? 0
+  if (!holds(expected, version)) return conflict(request, version)
+  const unmet = documents && put(documents)
+  return unmet === undefined
+    ? add(state, request)
+    : new DocumentConflict({ collection: unmet.collection, id: unmet.id })
 }
 
 /** Adds the request's events to their stream. */

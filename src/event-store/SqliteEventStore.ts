@@ -15,16 +15,21 @@
  * written at all. So there is no read per append, and conflicts are found
  * before anything is inserted. `UNIQUE (stream, version)` stands behind it.
  *
+ * Documents that an append carries are put in the same transaction, into the
+ * table of `persistence/SqlitePersistence.ts`.
+ *
  * **Gotchas**
  *
  * Foreign appends (by another process on the same file) are noticed by a cheap
  * poll, and only while somebody subscribes.
  */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { SqliteError } from "../persistence/Sqlite.ts"
 import { Sqlite } from "../persistence/Sqlite.ts"
+import * as SqlitePersistence from "../persistence/SqlitePersistence.ts"
 import { EventStoreDriver } from "./EventStoreDriver.ts"
 import { EventStoreError, StoreCorrupt, StoreUnavailable, StreamDeleted } from "./EventStoreError.ts"
 import * as SqliteReader from "./SqliteReader.ts"
@@ -68,6 +73,7 @@ export const makeDriver = Effect.fnUntraced(function* (
 ): Effect.fn.Return<EventStoreDriver["Service"], EventStoreError, Sqlite> {
   const sqlite = yield* Sqlite
   yield* Effect.mapError(sqlite.migrate("event store", migrations), storeError)
+  yield* Effect.mapError(SqlitePersistence.prepare(sqlite), storeError)
   const attempt = <A>(operation: string, body: () => A): Effect.Effect<A, EventStoreError> =>
     Effect.mapError(sqlite.attempt(operation, body), storeError)
   const writer = new SqliteWriter(sqlite, options.rememberedStreams ?? 50_000)
@@ -75,7 +81,9 @@ export const makeDriver = Effect.fnUntraced(function* (
   const pollInterval = Duration.fromInputUnsafe(options.pollInterval ?? "200 millis")
 
   return EventStoreDriver.of({
-    append: (requests) => attempt("append events", () => writer.append(requests)),
+    documents: true,
+    append: (requests) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => attempt("append events", () => writer.append(requests, now))),
     read: (stream, read) =>
       attempt("read a stream", () => reader.read(stream, read)).pipe(
         Effect.flatMap(notDeleted),

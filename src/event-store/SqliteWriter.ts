@@ -4,6 +4,7 @@
  * All functions are to be called inside `sqlite.attempt`.
  */
 import type { Sqlite, SqliteValue } from "../persistence/Sqlite.ts"
+import * as SqlitePersistence from "../persistence/SqlitePersistence.ts"
 import type { EncodedEvent, ExpectedVersion, Position, StreamId, StreamVersion } from "./Envelope.ts"
 import {
   type Appended,
@@ -13,7 +14,7 @@ import {
   holds,
   tombstoneType
 } from "./EventStoreDriver.ts"
-import { StreamDeleted, VersionConflict } from "./EventStoreError.ts"
+import { DocumentConflict, StreamDeleted, VersionConflict } from "./EventStoreError.ts"
 import { findStream, head } from "./SqliteReader.ts"
 
 interface KnownStream {
@@ -49,12 +50,15 @@ export class SqliteWriter {
   private dataVersion = -1
   /** Rows of the current transaction that are not inserted yet, flat. */
   private pending: Array<SqliteValue> = []
+  /** Of the current transaction, in milliseconds since the Unix epoch: which documents have expired. */
+  private now = 0
   constructor(sqlite: Sqlite["Service"], rememberedStreams: number) {
     this.sqlite = sqlite
     this.rememberedStreams = rememberedStreams
   }
 
-  append(requests: ReadonlyArray<AppendRequest>): ReadonlyArray<AppendOutcome> {
+  append(requests: ReadonlyArray<AppendRequest>, now: number): ReadonlyArray<AppendOutcome> {
+    this.now = now
     return this.write(() => requests.map((request) => this.appendOne(request)))
   }
 
@@ -119,9 +123,16 @@ export class SqliteWriter {
     return holds(expected, found.version) ? this.add(request, found) : conflict(request, found.version)
   }
 
-  private add({ events, expected, stream }: AppendRequest, found: KnownStream | undefined): Appended {
+  private add(
+    { documents, events, expected, stream }: AppendRequest,
+    found: KnownStream | undefined
+  ): Appended | DocumentConflict {
     // Before anything is remembered: this throws for data that is no JSON.
     const bodies = events.map(bodyOf)
+    if (documents !== undefined) {
+      const unmet = SqlitePersistence.put(this.sqlite, documents, this.now)
+      if (unmet !== undefined) return new DocumentConflict({ collection: unmet.collection, id: unmet.id })
+    }
     const target = found ?? this.create(stream)
     const isExact = exactVersion(expected) !== undefined
     for (let index = 0; index < events.length; index++) {

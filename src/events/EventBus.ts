@@ -3,20 +3,19 @@
  *
  * The bus is fed by the log, after the log has acknowledged: what is heard has
  * been remembered. It carries events in batches over one bounded `PubSub`, and
- * a subscriber that falls behind never slows a run down.
+ * a listener that falls behind never slows a run down.
  *
  * **When to use**
  *
  * For what may start anew with the process: live views, metrics, hooks. A
- * reaction that must not miss an event across restarts keeps a checkpoint and
- * uses `EventStore.subscribe`.
+ * reaction that must not miss an event across restarts is a `Subscriber`.
  *
  * Invariants (checked by `test/events/EventBus.test.ts`):
  *
  *   B1. An event is heard only after it is durable, and in the order of the log.
- *   B2. A run never waits for a subscriber, nor hears of a subscriber's failure.
- *   B3. Memory is bounded: the bus keeps `capacity` events for all subscribers together.
- *   B4. A subscriber that fell behind loses nothing (`"catch-up"`) or loses the oldest and counts them (`"drop-oldest"`).
+ *   B2. A run never waits for a listener, nor hears of a listener's failure.
+ *   B3. Memory is bounded: the bus keeps `capacity` events for all listeners together.
+ *   B4. A listener that fell behind loses nothing (`"catch-up"`) or loses the oldest and counts them (`"drop-oldest"`).
  *   B5. A handler that fails is logged, counted and tried again by its schedule; then it skips the batch, counted, and goes on.
  */
 import * as Context from "effect/Context"
@@ -34,7 +33,7 @@ import type { StoredEvent } from "../event-store/Envelope.ts"
 import * as EventCodec from "../event-store/EventCodec.ts"
 import { EventStore } from "../event-store/EventStore.ts"
 import type { EventStoreError } from "../event-store/EventStoreError.ts"
-import * as Subscriber from "./Subscriber.ts"
+import * as Listener from "./Listener.ts"
 
 /**
  * A running subscription.
@@ -44,7 +43,7 @@ import * as Subscriber from "./Subscriber.ts"
  */
 export interface Subscription {
   readonly name: string
-  readonly stats: Effect.Effect<Subscriber.Stats>
+  readonly stats: Effect.Effect<Listener.Stats>
   /** Ends it before its scope closes. */
   readonly unsubscribe: Effect.Effect<void>
 }
@@ -58,10 +57,10 @@ export interface Subscription {
 export interface Listening<A> {
   /** Runs the handler in the background for as long as the scope lives. */
   readonly subscribe: <E, R>(
-    options: Subscriber.Options<A, E, R>
+    options: Listener.Options<A, E, R>
   ) => Effect.Effect<Subscription, EventStoreError, Scope.Scope | R>
   /** Waits for the first event that passes. */
-  readonly once: (filter?: Subscriber.Filter) => Effect.Effect<A, EventStoreError>
+  readonly once: (filter?: Listener.Filter) => Effect.Effect<A, EventStoreError>
 }
 
 /**
@@ -73,7 +72,7 @@ export interface Listening<A> {
 export class EventBus extends Context.Service<
   EventBus,
   Listening<StoredEvent> & {
-    /** The bus, restricted to and decoded with one schema of tagged events. Make it once, not per subscriber. */
+    /** The bus, restricted to and decoded with one schema of tagged events. Make it once, not per listener. */
     readonly typed: <S extends EventCodec.EventSchema>(
       schema: S,
       upcasters?: EventCodec.Upcasters<S["Type"]["_tag"]>
@@ -91,14 +90,14 @@ export class EventBus extends Context.Service<
  * @since 0.1.0
  */
 export interface Options {
-  /** Events kept for subscribers that lag, for all of them together. Default 16,384. */
+  /** Events kept for listeners that lag, for all of them together. Default 16,384. */
   readonly capacity?: number
 }
 
-/** The events of the log, numbered, for all subscribers of the process. */
+/** The events of the log, numbered, for all listeners of the process. */
 interface Hub {
   readonly store: EventStore["Service"]
-  readonly events: PubSub.PubSub<Subscriber.Heard>
+  readonly events: PubSub.PubSub<Listener.Heard>
   /** How many events were published so far. */
   readonly published: () => number
   /** Reads the log while at least one scope holds it. */
@@ -109,7 +108,7 @@ const makeHub = Effect.fnUntraced(function* (
   store: EventStore["Service"],
   capacity: number
 ): Effect.fn.Return<Hub, never, Scope.Scope> {
-  const events = yield* PubSub.sliding<Subscriber.Heard>(capacity)
+  const events = yield* PubSub.sliding<Listener.Heard>(capacity)
   let published = 0
   const publish = (page: ReadonlyArray<StoredEvent>) =>
     Effect.suspend(() =>
@@ -138,20 +137,18 @@ const makeHub = Effect.fnUntraced(function* (
   return { store, events, published: () => published, pump }
 })
 
-/** Starts a subscriber that ends with `scope`. */
+/** Starts a listener that ends with `scope`. */
 const start = Effect.fnUntraced(function* <A, E, R>(
   { events, published, pump, store }: Hub,
   decode: Decode<A>,
-  options: Subscriber.Options<A, E, R>
-): Effect.fn.Return<Effect.Effect<Subscriber.Stats>, EventStoreError, Scope.Scope | R> {
-  const stats = Subscriber.makeStats()
+  options: Listener.Options<A, E, R>
+): Effect.fn.Return<Effect.Effect<Listener.Stats>, EventStoreError, Scope.Scope | R> {
+  const stats = Listener.makeStats()
   const subscription = yield* PubSub.subscribe(events)
   const firstNumber = published()
   yield* RcRef.get(pump)
   const position = options.after ?? (yield* store.head)
-  yield* Effect.forkScoped(
-    Subscriber.run(options, { store, subscription, decode, stats, start: position, firstNumber })
-  )
+  yield* Effect.forkScoped(Listener.run(options, { store, subscription, decode, stats, start: position, firstNumber }))
   return Effect.sync(() => ({ ...stats }))
 })
 
@@ -172,7 +169,7 @@ export const make = Effect.fnUntraced(function* (
 
   const subscribe = Effect.fnUntraced(function* <A, E, R>(
     decode: Decode<A>,
-    options: Subscriber.Options<A, E, R>
+    options: Listener.Options<A, E, R>
   ): Effect.fn.Return<Subscription, EventStoreError, Scope.Scope | R> {
     const scope = yield* Scope.fork(busScope)
     yield* Effect.addFinalizer((exit) => Scope.close(scope, exit))
@@ -213,7 +210,7 @@ export const make = Effect.fnUntraced(function* (
 })
 
 /** Of the types that are asked for, those there are. */
-const restrict = <F extends Subscriber.Filter>(filter: F, types: ReadonlyArray<string> | undefined): F =>
+const restrict = <F extends Listener.Filter>(filter: F, types: ReadonlyArray<string> | undefined): F =>
   types === undefined ? filter : { ...filter, types: filter.types?.filter((type) => types.includes(type)) ?? types }
 
 /**

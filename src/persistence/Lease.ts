@@ -37,7 +37,12 @@ export interface Lease {
   readonly owner: string
   /** Fencing token: greater than that of every owner before. */
   readonly epoch: number
+  /** Says that this owner will leave something behind, so that others look for it when its lease is over. */
+  readonly keep: () => void
 }
+
+/** A store that is away must not keep a process from ending. */
+const patience = "3 seconds"
 
 /**
  * Takes a lease and renews it until the scope closes, which ends it at once.
@@ -50,11 +55,12 @@ export const acquire = Effect.fnUntraced(function* (
 ) {
   const { instance } = yield* CurrentLiveness
   const epoch = yield* nextEpoch(persistence)
-  const lease: Lease = { owner: `${options.name}-${epoch}`, epoch }
+  const owner = `${options.name}-${epoch}`
+  let kept = false
   const put = (millis: number) =>
     Effect.gen(function* () {
       const until = (yield* Clock.currentTimeMillis) + millis
-      yield* persistence.putAll([{ collection, id: lease.owner, body: { epoch, until, instance } }])
+      yield* persistence.putAll([{ collection, id: owner, body: { epoch, until, instance } }])
     })
   const renew = put(Duration.toMillis(options.duration))
   yield* renew
@@ -64,9 +70,10 @@ export const acquire = Effect.fnUntraced(function* (
       Effect.schedule(Schedule.spaced(Duration.times(options.duration, 1 / 3)))
     )
   )
-  // Kept, and over: who takes over what this owner leaves behind finds it by its lease.
-  yield* Effect.addFinalizer(() => Effect.ignore(put(0)))
-  return lease
+  // Kept, it is over: who takes over what this owner leaves behind finds it by its lease.
+  const end = Effect.suspend(() => (kept ? put(0) : forget(persistence, owner)))
+  yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeoutOption(Effect.interruptible(end), patience)))
+  return { owner, epoch, keep: () => void (kept = true) } satisfies Lease
 })
 
 /** An owner whose lease is over. */

@@ -9,11 +9,23 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import { type Document, Persistence, type Put, type Query } from "./Persistence.ts"
 
 interface Entry extends Document {
   readonly expiresAt: number | undefined
+}
+
+/**
+ * A document as it is going to be, once the puts of a commit are made.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Staged {
+  readonly collection: string
+  readonly entry: Entry
 }
 
 /**
@@ -37,6 +49,20 @@ export class MemoryDocuments {
     if (documents === undefined) this.collections.set(collection, (documents = new Map()))
     return documents
   }
+
+  /** @internal */
+  set({ collection, entry }: Staged): void {
+    this.all(collection).set(entry.id, entry)
+  }
+
+  /** @internal */
+  expired(now: number): ReadonlyArray<Staged> {
+    const expired: Array<Staged> = []
+    for (const [collection, entries] of this.collections) {
+      for (const entry of entries.values()) if (!isLive(entry, now)) expired.push({ collection, entry })
+    }
+    return expired
+  }
 }
 
 /**
@@ -56,8 +82,11 @@ export const makeState = (): MemoryDocuments => new MemoryDocuments()
 export const make = (state: MemoryDocuments): Persistence["Service"] =>
   Persistence.of({
     get: (collection, id) => withNow((now) => documentOf(state.find(collection, id, now))),
-    putAll: (puts) => withNow((now) => putAll(state, puts, now)),
+    putAll: (puts) => withNow((now) => put(state, puts, now) === undefined),
     delete: (collection, id) => Effect.sync(() => void state.all(collection).delete(id)),
+    purge: withNow((now) => {
+      for (const { collection, entry } of state.expired(now)) state.all(collection).delete(entry.id)
+    }),
     query: (collection, query) => withNow((now) => select(state.all(collection), query ?? {}, now))
   })
 
@@ -76,19 +105,33 @@ const documentOf = (entry: Entry | undefined): Document | undefined =>
 
 const isLive = (entry: Entry, now: number): boolean => entry.expiresAt === undefined || entry.expiresAt > now
 
-const putAll = (state: MemoryDocuments, puts: ReadonlyArray<Put>, now: number): boolean => {
+/**
+ * Puts all documents, or none: then answers the first whose expectation does not hold. The event store puts documents
+ * so, in the commit of an append.
+ */
+export const put = (state: MemoryDocuments, puts: ReadonlyArray<Put>, now: number): Put | undefined => {
+  const staged = stage(state, puts, now)
+  if (Result.isFailure(staged)) return staged.failure
+  for (const document of staged.success) state.set(document)
+  return undefined
+}
+
+/** What the puts would make of the documents, each of them once; or the first whose expectation does not hold. */
+export const stage = (
+  state: MemoryDocuments,
+  puts: ReadonlyArray<Put>,
+  now: number
+): Result.Result<ReadonlyArray<Staged>, Put> => {
   // Later puts of one call see the earlier ones, as they would in a transaction.
-  const staged = new Map<string, Entry>()
-  for (const put of puts) {
-    const key = JSON.stringify([put.collection, put.id])
-    const version = (staged.get(key) ?? state.find(put.collection, put.id, now))?.version ?? 0
-    if (put.expected !== undefined && put.expected !== version) return false
-    staged.set(key, { id: put.id, version: version + 1, body: put.body, expiresAt: put.expiresAt })
+  const staged = new Map<string, Staged>()
+  for (const one of puts) {
+    const { body, collection, expected, expiresAt, id } = one
+    const key = JSON.stringify([collection, id])
+    const version = (staged.get(key)?.entry ?? state.find(collection, id, now))?.version ?? 0
+    if (expected !== undefined && expected !== version) return Result.fail(one)
+    staged.set(key, { collection, entry: { id, version: version + 1, body, expiresAt } })
   }
-  for (const { collection, id } of puts) {
-    state.all(collection).set(id, staged.get(JSON.stringify([collection, id]))!)
-  }
-  return true
+  return Result.succeed([...staged.values()])
 }
 
 const select = (documents: ReadonlyMap<string, Entry>, query: Query, now: number): ReadonlyArray<Document> => {
@@ -103,10 +146,10 @@ const select = (documents: ReadonlyMap<string, Entry>, query: Query, now: number
 }
 
 /** A missing field and `null` are the same, as in SQL's JSON functions. */
-const matches = (value: Schema.Json | undefined, wanted: Schema.Json | ReadonlyArray<Schema.Json>): boolean =>
+export const matches = (value: Schema.Json | undefined, wanted: Schema.Json | ReadonlyArray<Schema.Json>): boolean =>
   Array.isArray(wanted) ? wanted.some((one) => (value ?? null) === one) : (value ?? null) === wanted
 
-const order =
+export const order =
   ({ descending, orderBy }: Query) =>
   (left: Entry, right: Entry): number => {
     const direction = descending ? -1 : 1

@@ -2,16 +2,17 @@
  * The document store in SQLite.
  *
  * Table: `tutti_documents(collection, id, version, body, expires)`; `body` is
- * JSON. The run catalogue (collection `runs`) is indexed by `status` and by
- * `definition`; other queries read their whole collection.
+ * JSON. A declared index is an expression index on one field of one collection.
+ * The run catalogue (collection `runs`) has two from the start, by `status` and
+ * by `definition`; queries by other fields read their whole collection.
  *
- * Expired documents are invisible at once and are removed by the next write to
- * their collection.
+ * Expired documents are invisible at once and are removed by the next write.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { type Document, Persistence, PersistenceError, type Put, type Query } from "./Persistence.ts"
-import { Sqlite, type SqliteError, type SqliteValue } from "./Sqlite.ts"
+import { type Document, Persistence, PersistenceError, type Put } from "./Persistence.ts"
+import { Sqlite, type SqliteError } from "./Sqlite.ts"
+import * as SqliteQuery from "./SqliteQuery.ts"
 
 const migrations = [
   `CREATE TABLE tutti_documents (
@@ -27,10 +28,11 @@ const migrations = [
    CREATE INDEX tutti_runs_definition ON tutti_documents (collection, body ->> '$."definition"') WHERE collection = 'runs'`
 ]
 
-const live = "(expires IS NULL OR expires > ?)"
+const { live } = SqliteQuery
 const selectOne = `SELECT id, version, body FROM tutti_documents WHERE collection = ? AND id = ? AND ${live}`
 const upsert = `INSERT INTO tutti_documents (collection, id, version, body, expires) VALUES (?, ?, ?, ?, ?)
   ON CONFLICT (collection, id) DO UPDATE SET version = excluded.version, body = excluded.body, expires = excluded.expires`
+const selectVersion = `SELECT version FROM tutti_documents WHERE collection = ? AND id = ? AND ${live}`
 const removeOne = "DELETE FROM tutti_documents WHERE collection = ? AND id = ?"
 const removeExpired = "DELETE FROM tutti_documents WHERE expires <= ?"
 
@@ -48,7 +50,7 @@ interface Row {
  */
 export const make: Effect.Effect<Persistence["Service"], PersistenceError, Sqlite> = Effect.gen(function* () {
   const sqlite = yield* Sqlite
-  yield* Effect.mapError(sqlite.migrate("document store", migrations), persistenceError)
+  yield* Effect.mapError(prepare(sqlite), persistenceError)
   const attempt = <A>(operation: string, body: (now: number) => A): Effect.Effect<A, PersistenceError> =>
     Effect.flatMap(Clock.currentTimeMillis, (now) =>
       Effect.mapError(
@@ -59,14 +61,7 @@ export const make: Effect.Effect<Persistence["Service"], PersistenceError, Sqlit
   const find = (collection: string, id: string, now: number) =>
     sqlite.prepare(selectOne).get(collection, id, now) as Row | undefined
 
-  const putAll = (puts: ReadonlyArray<Put>, now: number): void => {
-    sqlite.prepare(removeExpired).run(now)
-    for (const { body, collection, expected, expiresAt, id } of puts) {
-      const version = find(collection, id, now)?.version ?? 0
-      if (expected !== undefined && expected !== version) throw unmet
-      sqlite.prepare(upsert).run(collection, id, version + 1, JSON.stringify(body), expiresAt ?? null)
-    }
-  }
+  let indexes = yield* attempt("read the indexes", () => indexesOf(sqlite))
 
   return Persistence.of({
     get: (collection, id) =>
@@ -74,12 +69,19 @@ export const make: Effect.Effect<Persistence["Service"], PersistenceError, Sqlit
         attempt("read a document", (now) => find(collection, id, now)),
         (row) => (row === undefined ? Effect.succeed(undefined) : Effect.map(decode([row]), ([document]) => document))
       ),
-    putAll: (puts) => attempt("write documents", (now) => committed(() => sqlite.transaction(() => putAll(puts, now)))),
+    putAll: (puts) =>
+      attempt("write documents", (now) => sqlite.transaction(() => put(sqlite, puts, now)) === undefined),
     delete: (collection, id) => attempt("delete a document", () => void sqlite.prepare(removeOne).run(collection, id)),
+    index: (collection, fields) =>
+      attempt("index a collection", () => {
+        for (const field of fields) sqlite.prepare(SqliteQuery.createIndex(collection, field)).run()
+        indexes = indexesOf(sqlite)
+      }),
+    purge: attempt("purge documents", (now) => void sqlite.prepare(removeExpired).run(now)),
     query: (collection, query) =>
       Effect.flatMap(
         attempt("query documents", (now) => {
-          const { parameters, sql } = select(collection, query ?? {}, now)
+          const { parameters, sql } = SqliteQuery.select(collection, query ?? {}, { now, indexes })
           return sqlite.prepare(sql).all(...parameters) as ReadonlyArray<Row>
         }),
         decode
@@ -87,46 +89,37 @@ export const make: Effect.Effect<Persistence["Service"], PersistenceError, Sqlit
   })
 })
 
-/** Thrown to roll a transaction back, and turned into `false`. */
-const unmet = new Error("an expected version did not hold")
-
-const committed = (transaction: () => void): boolean => {
-  try {
-    transaction()
-    return true
-  } catch (cause) {
-    if (cause === unmet) return false
-    throw cause
-  }
+/** Names of the declared indexes: also those that another process has declared before. */
+const indexesOf = (sqlite: Sqlite["Service"]): ReadonlySet<string> => {
+  const rows = sqlite.prepare("SELECT name FROM sqlite_master WHERE type = 'index'").all()
+  return new Set(rows.map((row) => (row as { readonly name: string }).name))
 }
 
-/** Field names are data: quoted as JSON for the path, and as SQL for the statement. */
-const pathOf = (name: string): string => `'${`$.${JSON.stringify(name)}`.replaceAll("'", "''")}'`
+/** Makes the table of the document store. */
+export const prepare = (sqlite: Sqlite["Service"]): Effect.Effect<void, SqliteError> =>
+  sqlite.migrate("document store", migrations)
 
-const fieldOf = (name: string): string => `body ->> ${pathOf(name)}`
-
-const select = (collection: string, query: Query, now: number) => {
-  const parameters: Array<SqliteValue> = [now]
-  // The collection is written out, so that the planner may use the partial indexes.
-  let sql = `SELECT id, version, body FROM tutti_documents WHERE collection = '${collection.replaceAll("'", "''")}' AND ${live}`
-  for (const [name, wanted] of Object.entries(query.where ?? {})) {
-    const values: ReadonlyArray<unknown> = Array.isArray(wanted) ? wanted : [wanted]
-    sql += ` AND (${values.map((value) => equals(name, value, parameters)).join(" OR ") || "FALSE"})`
+/**
+ * Puts all documents, or none: then answers the first whose expectation does not hold. Only inside a transaction, so
+ * that the event store can put documents in the commit of an append.
+ */
+export const put = (sqlite: Sqlite["Service"], puts: ReadonlyArray<Put>, now: number): Put | undefined => {
+  sqlite.prepare(removeExpired).run(now)
+  const versions = new Map<string, number>()
+  // All expectations first: other appends of the transaction must not be rolled back for one that does not hold.
+  const staged: Array<readonly [put: Put, version: number]> = []
+  for (const one of puts) {
+    const key = JSON.stringify([one.collection, one.id])
+    const row = versions.has(key) ? undefined : sqlite.prepare(selectVersion).get(one.collection, one.id, now)
+    const version = versions.get(key) ?? (row as { readonly version: number } | undefined)?.version ?? 0
+    if (one.expected !== undefined && one.expected !== version) return one
+    versions.set(key, version + 1)
+    staged.push([one, version + 1])
   }
-  const direction = query.descending ? "DESC" : "ASC"
-  sql += ` ORDER BY ${query.orderBy === undefined ? "" : `${fieldOf(query.orderBy)} ${direction}, `}id ${direction} LIMIT ? OFFSET ?`
-  parameters.push(query.limit ?? 100, query.offset ?? 0)
-  return { sql, parameters }
-}
-
-/** The type is compared, too: SQL knows JSON's `true` as 1, and an array by its text. */
-const equals = (name: string, value: unknown, parameters: Array<SqliteValue>): string => {
-  const field = fieldOf(name)
-  const type = `json_type(body, ${pathOf(name)})`
-  if (value === null) return `${field} IS NULL`
-  if (typeof value === "boolean") return `${type} = '${value}'`
-  parameters.push(typeof value === "number" ? value : String(value))
-  return `${field} = ? AND ${type} ${typeof value === "number" ? "IN ('integer', 'real')" : "= 'text'"}`
+  for (const [{ body, collection, expiresAt, id }, version] of staged) {
+    sqlite.prepare(upsert).run(collection, id, version, JSON.stringify(body), expiresAt ?? null)
+  }
+  return undefined
 }
 
 const decode = (rows: ReadonlyArray<Row>): Effect.Effect<ReadonlyArray<Document>, PersistenceError> =>

@@ -8,7 +8,8 @@
  *   M4. Steps that take longer than the grace period run again elsewhere.
  *   M5. What is accepted while an engine stops is carried out by another.
  *   M6. A run that the store failed is taken up again by its owner, once the store is back.
- *   M7. An owner that left nothing is forgotten after a day, and not before; one that lives is not.
+ *   M7. An owner all of whose runs ended is forgotten after a day, and not before; one that had none at once; one that
+ *       lives is not.
  */
 import { assert, it } from "@effect/vitest"
 import { type Context, Deferred, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
@@ -318,13 +319,16 @@ it.effect("M6: a start whose acknowledgement was lost is carried out all the sam
   })
 )
 
-it.effect("M7: an owner that left nothing is forgotten after a day, one that lives is not", () =>
+it.effect("M7: an owner all of whose runs ended is forgotten after a day, one that lives is not", () =>
   Effect.gen(function* () {
     const state = Memory.makeState()
     const first = yield* start(state, Nap.layer)
     const other = yield* start(state, Nap.layer)
     const owners = other.run(Persistence.use((persistence) => persistence.query("leases")))
     const [gone, kept] = [yield* first.run(nameOf), yield* other.run(nameOf)]
+    yield* (yield* start(state, Nap.layer)).stop
+    yield* first.run(Nap.start({}))
+    yield* TestClock.adjust("1 hour")
     yield* first.stop
     yield* TestClock.adjust("23 hours")
     assert.deepStrictEqual((yield* owners).map(({ id }) => id).toSorted(), [gone, kept].toSorted())

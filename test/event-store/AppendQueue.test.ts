@@ -5,6 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import { TestClock } from "effect/testing"
 import * as AppendQueue from "../../src/event-store/AppendQueue.ts"
 import type { StreamId } from "../../src/event-store/Envelope.ts"
 import type { AppendOutcome, AppendRequest } from "../../src/event-store/EventStoreDriver.ts"
@@ -208,6 +209,24 @@ describe("AppendQueue", () => {
       assert.strictEqual(error._tag === "EventStoreError" && error.reason._tag, "StoreUnavailable")
       const answer = yield* queue.submit(() => request("d"))
       assert.strictEqual((yield* Effect.flip(answer))._tag, "EventStoreError")
+    })
+  )
+
+  it.effect("Q6: closing gives a driver that waits for its server so much time, and no more", () =>
+    Effect.gen(function* () {
+      const { batches, close, queue } = yield* harness({ maxBatch: 1, closing: "3 seconds", gate: () => Effect.never })
+      const queued = yield* Effect.forEach(["a", "b"], (name) => start(Effect.flip(queue.append(() => request(name)))))
+      const closed = yield* Effect.forkChild(close)
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(closed.pollUnsafe(), undefined)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(closed)
+      const errors = yield* Effect.forEach(queued, Fiber.join)
+      assert.deepStrictEqual(
+        errors.map((error) => error._tag === "EventStoreError" && error.reason._tag),
+        ["StoreUnavailable", "StoreUnavailable"]
+      )
+      assert.deepStrictEqual(batches, [["a"]])
     })
   )
 })

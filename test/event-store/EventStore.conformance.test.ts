@@ -17,10 +17,7 @@ for (const { layer, name: backend } of backends) {
 describe("saboteurs", () => {
   it("there is one for each invariant", () => {
     const invariants = EventStoreConformance.cases.map(({ id }) => id)
-    assert.deepStrictEqual(
-      eventStoreSaboteurs.map(({ invariant }) => invariant),
-      invariants
-    )
+    assert.deepStrictEqual([...new Set(eventStoreSaboteurs.map(({ invariant }) => invariant))], invariants)
   })
 
   for (const { invariant, layer, name } of eventStoreSaboteurs) {

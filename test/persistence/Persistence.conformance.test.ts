@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as PersistenceConformance from "../../src/testing/conformance/PersistenceConformance.ts"
-import { persistenceSaboteurs } from "../../src/testing/conformance/saboteurs.ts"
-import { backends } from "../backends.ts"
+import { persistenceSaboteurs } from "../../src/testing/conformance/persistenceSaboteurs.ts"
+import { documentStores } from "./documentStores.ts"
 
-for (const { layer, name: backend } of backends) {
+for (const { layer, name: backend } of documentStores) {
   describe(`persistence: ${backend}`, () => {
     for (const { check, id, name } of PersistenceConformance.cases) {
-      it.effect(`${id}: ${name}`, () => check.pipe(Effect.provide(layer)))
+      it.effect(`${id}: ${name}`, () => Effect.provide(check, layer))
     }
   })
 }

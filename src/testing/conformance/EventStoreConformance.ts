@@ -17,11 +17,13 @@
  *   E12. A deleted stream is a typed error, its name is barred, its positions are not given again.
  *   E13. What was acknowledged is there for whoever opens the same data again.
  *   E14. Names and payloads come back as they were written.
+ *   E15. Documents that an append carries are put in its commit: with its events or not at all, and once.
  */
 import type { EventStore } from "../../event-store/EventStore.ts"
 import type { EventStoreDriver } from "../../event-store/EventStoreDriver.ts"
 import type { Case } from "./Conformance.ts"
 import * as Appends from "./EventStoreAppends.ts"
+import * as Documents from "./EventStoreDocuments.ts"
 import * as Reads from "./EventStoreReads.ts"
 import * as Retention from "./EventStoreRetention.ts"
 
@@ -36,5 +38,6 @@ export { Reopen } from "./EventStoreRetention.ts"
 export const cases: ReadonlyArray<Case<EventStore | EventStoreDriver>> = [
   ...Appends.cases,
   ...Reads.cases,
-  ...Retention.cases
+  ...Retention.cases,
+  ...Documents.cases
 ]

@@ -10,25 +10,19 @@
  *   P5. A query has a stable order, and its pages neither overlap nor leave gaps.
  *   P6. An expired document is gone for every operation, and its name is free.
  *   P7. A deleted document is gone; the collections do not touch each other.
+ *   P8. Of writers that read and put again, none overwrites what another has put in between.
+ *   P9. Later puts of one call see the earlier ones; the last put of a document decides when it expires.
+ *   P10. A query answers as many documents as it is asked for, be it none or thousands.
+ *   P11. A purge changes no answer.
+ *   P12. A declared index changes no answer.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import { Persistence, type Query } from "../../persistence/Persistence.ts"
-import { type Case, make, uniqueName } from "./Conformance.ts"
-
-const newCollection = uniqueName("conformance/documents")
-
-/** Puts documents of one collection; ids are the keys. */
-const fill = (collection: string, documents: { readonly [id: string]: Schema.JsonObject }) =>
-  Persistence.use((persistence) =>
-    persistence.putAll(Object.entries(documents).map(([id, body]) => ({ collection, id, body })))
-  )
-
-const idsOf = (collection: string, query?: Query) =>
-  Persistence.use((persistence) =>
-    Effect.map(persistence.query(collection, query), (found) => found.map(({ id }) => id))
-  )
+import { type Case, make } from "./Conformance.ts"
+import * as Edges from "./PersistenceEdges.ts"
+import { fill, idsOf, newCollection } from "./PersistenceFixtures.ts"
 
 const odd: Schema.JsonObject = {
   "": null,
@@ -189,5 +183,7 @@ export const cases: ReadonlyArray<Case<Persistence>> = [
       yield* expect.equal("the collection", yield* idsOf(one), ["b"])
       yield* expect.equal("the other collection", yield* idsOf(other), ["a"])
     })
-  )
+  ),
+
+  ...Edges.cases
 ]

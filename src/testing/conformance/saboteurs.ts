@@ -33,13 +33,26 @@ const saboteur = (
   invariant: string,
   name: string,
   sabotage: (honest: Driver) => Partial<Driver>
-): Saboteur<EventStoreDriver> => ({
+): Saboteur<EventStoreDriver> => sharing(invariant, name, sabotage)
+
+/** A broken driver whose documents are those of the `Persistence` beside it, which its sabotage sees, too. */
+const sharing = (
+  invariant: string,
+  name: string,
+  sabotage: (honest: Driver, documents: Documents) => Partial<Driver>
+): Saboteur<EventStoreDriver | Persistence> => ({
   invariant,
   name,
-  layer: Layer.sync(EventStoreDriver, () => {
-    const honest = MemoryEventStore.makeDriver(MemoryEventStore.makeState())
-    return EventStoreDriver.of({ ...honest, ...sabotage(honest) })
-  })
+  layer: Layer.effectContext(
+    Effect.sync(() => {
+      const state = MemoryPersistence.makeState()
+      const documents = MemoryPersistence.make(state)
+      const honest = MemoryEventStore.makeDriver(MemoryEventStore.makeState(), state)
+      return Context.make(EventStoreDriver, { ...honest, ...sabotage(honest, documents) }).pipe(
+        Context.add(Persistence, documents)
+      )
+    })
+  )
 })
 
 /** A driver whose batches are rewritten, request by request, before the honest one sees them. */
@@ -66,7 +79,7 @@ const reads = (
 })
 
 /**
- * One broken driver for each invariant of `EventStoreConformance`.
+ * At least one broken driver for each invariant of `EventStoreConformance`.
  *
  * @category testing
  * @since 0.1.0
@@ -186,65 +199,33 @@ export const eventStoreSaboteurs: ReadonlyArray<Saboteur<EventStoreDriver>> = [
     append: (requests) =>
       honest.append(requests.map((request) => ({ ...request, stream: request.stream.toLowerCase() as StreamId }))),
     read: (stream, options) => honest.read(stream.toLowerCase() as StreamId, options)
-  }))
-]
-
-const documentSaboteur = (
-  invariant: string,
-  name: string,
-  sabotage: (honest: Documents) => Partial<Documents>
-): Saboteur<Persistence> => ({
-  invariant,
-  name,
-  layer: Layer.sync(Persistence, () => {
-    const honest = MemoryPersistence.make(MemoryPersistence.makeState())
-    return Persistence.of({ ...honest, ...sabotage(honest) })
-  })
-})
-
-/**
- * One broken document store for each invariant of `PersistenceConformance`.
- *
- * @category testing
- * @since 0.1.0
- */
-export const persistenceSaboteurs: ReadonlyArray<Saboteur<Persistence>> = [
-  documentSaboteur("P1", "counts versions from 0", (honest) => ({
-    get: (collection, id) =>
-      Effect.map(honest.get(collection, id), (found) => found && { ...found, version: found.version - 1 })
   })),
 
-  documentSaboteur("P2", "overwrites whatever is there", (honest) => ({
-    putAll: (puts) => honest.putAll(puts.map(({ expected: _, ...put }) => put))
-  })),
-
-  documentSaboteur("P3", "puts one by one", (honest) => ({
-    putAll: (puts) =>
-      Effect.map(
-        Effect.forEach(puts, (put) => honest.putAll([put])),
-        (written) => written.every((one) => one)
+  sharing("E15", "puts the documents before it looks at the events", (honest, documents) => ({
+    append: (requests) =>
+      one(requests, ({ documents: puts = [], ...request }) =>
+        Effect.andThen(Effect.orDie(documents.putAll(puts)), appendOne(honest, request))
       )
   })),
 
-  documentSaboteur("P4", "looks at the first field only", (honest) => ({
-    query: (collection, query = {}) => {
-      const where = Object.fromEntries(Object.entries(query.where ?? {}).slice(0, 1))
-      return honest.query(collection, { ...query, where })
-    }
+  sharing("E15", "keeps the events when a document conflicts", (honest) => ({
+    append: (requests) =>
+      one(requests, (request) =>
+        Effect.tap(appendOne(honest, request), (outcome) => {
+          const { documents: _, ...rest } = request
+          return "_tag" in outcome && outcome._tag === "DocumentConflict" ? appendOne(honest, rest) : Effect.void
+        })
+      )
   })),
 
-  documentSaboteur("P5", "orders each page for itself", (honest) => ({
-    query: (collection, { orderBy: _, ...query } = {}) => honest.query(collection, query)
-  })),
-
-  documentSaboteur("P6", "never forgets", (honest) => ({
-    putAll: (puts) => honest.putAll(puts.map(({ expiresAt: _, ...put }) => put))
-  })),
-
-  documentSaboteur("P7", "keeps one namespace for all collections", (honest) => ({
-    get: (_, id) => honest.get("all", id),
-    putAll: (puts) => honest.putAll(puts.map((put) => ({ ...put, collection: "all" }))),
-    delete: (_, id) => honest.delete("all", id),
-    query: (_, query) => honest.query("all", query)
+  sharing("E15", "puts the documents of a duplicate again", (honest, documents) => ({
+    append: (requests) =>
+      one(requests, (request) =>
+        Effect.tap(appendOne(honest, request), (outcome) =>
+          "duplicate" in outcome && outcome.duplicate
+            ? Effect.orDie(documents.putAll(request.documents ?? []))
+            : Effect.void
+        )
+      )
   }))
 ]

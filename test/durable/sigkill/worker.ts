@@ -1,10 +1,10 @@
 /** Starts, or finds, every run of the workload, approves it and awaits it. Killed and started again by the test. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Embedded from "../../../src/backends/Embedded.ts"
+import { deployment } from "./place.ts"
 import { Approval, make, runs, signalId } from "./workload.ts"
 
-const [filename, sideFile] = process.argv.slice(2) as [string, string]
+const [place, sideFile] = process.argv.slice(2) as [string, string]
 const { Trip, layer } = make(sideFile)
 
 const program = Effect.forEach(
@@ -18,7 +18,6 @@ const program = Effect.forEach(
   { concurrency: 4 }
 )
 
-const outcomes = await Effect.runPromise(
-  Effect.provide(program, layer.pipe(Layer.provideMerge(Embedded.layer({ filename, pollInterval: "20 millis" }))))
-)
+const deployed = await deployment(JSON.parse(place))
+const outcomes = await Effect.runPromise(Effect.provide(program, layer.pipe(Layer.provideMerge(deployed))))
 process.stdout.write(JSON.stringify(outcomes))

@@ -1,0 +1,86 @@
+/** The same work everywhere: a run of ten trivial steps, each recorded before the next. */
+import { Effect, Layer, ManagedRuntime, Schema } from "effect"
+import { Agent, type Engine, Orchestration, Task } from "tutti"
+import * as Floor from "./floor.ts"
+import { microsEach, perSecond } from "./harness.ts"
+import type { Place } from "./places.ts"
+
+export const steps = 10
+
+/** Runs at once, where there are many. */
+const concurrency = 100
+
+const Work = Task.make("Work", {
+  input: { step: Schema.Int, value: Schema.Int },
+  output: { step: Schema.Int, ok: Schema.Boolean, value: Schema.Int, note: Schema.String }
+})
+
+const worker = Agent.make("worker", {
+  task: Work,
+  run: ({ step, value }) => Effect.succeed({ step, ok: true, value: value + 1, note: "step-result" })
+})
+
+const TenSteps = Orchestration.make("TenSteps", {
+  input: { value: Schema.Int },
+  output: { value: Schema.Int },
+  run: Effect.fnUntraced(function* (input) {
+    let { value } = input
+    for (let step = 0; step < steps; step++) value = (yield* Effect.orDie(worker.run({ step, value }))).value
+    return { value }
+  })
+})
+
+const once = Effect.flatMap(TenSteps.run({ value: 1 }), ({ value }) =>
+  value === 11 ? Effect.void : Effect.die(new Error(`11 was expected, not ${value}`))
+)
+
+/** Carries out so many runs, so many of them at a time. */
+export type RunMany = (count: number, concurrency: number) => Promise<void>
+
+/** A system that carries out runs, built anew and warmed up for each measurement; building it is not measured. */
+export type System<Where> = <A>(use: (runMany: RunMany, where: Where) => Promise<A>) => Promise<A>
+
+const warmUp = 20
+
+/** An engine. */
+export const onLayer =
+  <Where>(place: Place<Where>, makeLayer: (where: Where) => Layer.Layer<Engine, unknown>): System<Where> =>
+  (use) =>
+    place(async (where) => {
+      const runtime = ManagedRuntime.make(TenSteps.layer.pipe(Layer.provideMerge(makeLayer(where))))
+      const runMany: RunMany = (count, concurrency) =>
+        runtime.runPromise(Effect.forEach(Array(count), () => once, { concurrency, discard: true }))
+      try {
+        await runMany(warmUp, 10)
+        return await use(runMany, where)
+      } finally {
+        await runtime.dispose()
+      }
+    })
+
+/** A log written by hand. */
+export const onFloor =
+  <Where>(place: Place<Where>, makeLog: (where: Where) => Floor.Log | Promise<Floor.Log>): System<Where> =>
+  (use) =>
+    place(async (where) => {
+      const log = await makeLog(where)
+      const runMany: RunMany = (count, concurrency) => Floor.runMany(log, count, concurrency, steps)
+      try {
+        await runMany(warmUp, 10)
+        return await use(runMany, where)
+      } finally {
+        await log.close()
+      }
+    })
+
+/** Microseconds per step, of runs one after the other. */
+export const alone =
+  <Where>(system: System<Where>, runs: number) =>
+  (): Promise<number> =>
+    system((runMany) => microsEach(runs * steps, () => runMany(runs, 1)))
+
+/** Steps per second, of 100 runs at once. */
+export const crowded =
+  <Where>(system: System<Where>, runs: number) =>
+  (): Promise<number> =>
+    system((runMany) => perSecond(runs * steps, () => runMany(runs, concurrency)))

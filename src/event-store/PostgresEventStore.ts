@@ -1,0 +1,188 @@
+/**
+ * The log in PostgreSQL.
+ *
+ * Tables (in one schema, `tutti_` so that they can share it with yours):
+ *
+ * - `tutti_streams(id, name, deleted)`: names of streams, each stored once.
+ * - `tutti_events(position, stream, version, dedup, type, id, body)`: one row an event. `body` is JSON
+ *   `{ schemaVersion, data, meta }`; `dedup` marks events appended without an exact expectation, so that only they pay for
+ *   an index of ids.
+ *
+ * How an append is fenced: a batch is one call of `tutti_append`, so one round trip and one transaction. It takes an
+ * advisory lock until its commit is visible, and only then reads the head of the log and the versions of its streams. So
+ * nobody writes meanwhile, positions are gapless and become visible in their order, and conflicts are found before
+ * anything is inserted. `UNIQUE (stream, version)` stands behind it.
+ *
+ * How other processes hear of it: `NOTIFY` in the same transaction, on a channel of the schema. A process whose connection
+ * was lost listens again and looks at once; and it looks every `pollInterval` in any case.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import { Postgres, type PostgresError } from "../persistence/Postgres.ts"
+import * as PostgresDocuments from "../persistence/PostgresDocuments.ts"
+import { toText } from "../persistence/PostgresText.ts"
+import { EventStoreDriver, tombstoneType } from "./EventStoreDriver.ts"
+import { EventStoreError, StoreCorrupt, StoreUnavailable, VersionConflict } from "./EventStoreError.ts"
+import { Batch, numberOf } from "./PostgresBatch.ts"
+import * as PostgresReader from "./PostgresReader.ts"
+import * as PostgresTables from "./PostgresTables.ts"
+
+/**
+ * How the driver watches for other processes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** How often to look for appends that no notification told of, while somebody subscribes. Default 5 seconds. */
+  readonly pollInterval?: Duration.Input
+}
+
+/**
+ * Makes a driver on the database in the context, and its tables.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeDriver = Effect.fnUntraced(function* (
+  options: Options = {}
+): Effect.fn.Return<EventStoreDriver["Service"], EventStoreError, Postgres> {
+  const postgres = yield* Postgres
+  const { channel, patiently, schema } = postgres
+  // An append carries documents, so their table lies here as well.
+  yield* postgres
+    .migrate(PostgresDocuments.component, PostgresDocuments.migrations(schema))
+    .pipe(
+      Effect.andThen(postgres.migrate("event store", PostgresTables.migrations(schema, channel))),
+      Effect.mapError(storeError)
+    )
+  const attempt = (operation: string, { parameters, sql }: PostgresReader.Query) =>
+    Effect.mapError(patiently(postgres.run(operation, sql, parameters)), storeError)
+  const head = Effect.map(attempt("read the head of the log", PostgresReader.head(schema)), ([row]) => Number(row![0]))
+  const writer = new Writer(yield* Random.nextInt)
+
+  return EventStoreDriver.of({
+    documents: true,
+    append: append(postgres, writer),
+    read: (stream, read) =>
+      Effect.flatMap(attempt("read a stream", PostgresReader.range(schema, stream, read)), (rows) =>
+        PostgresReader.eventsOf(stream, rows)
+      ),
+    readAll: (read) =>
+      Effect.flatMap(attempt("read the log", PostgresReader.page(schema, read)), PostgresReader.eventsOfLog),
+    version: (stream) =>
+      Effect.flatMap(attempt("read a version", PostgresReader.version(schema, stream)), (rows) =>
+        PostgresReader.versionOf(stream, rows)
+      ),
+    head,
+    truncateBefore: (stream, version) =>
+      Effect.flatMap(
+        attempt("truncate a stream", { sql: truncate(schema), parameters: [toText(stream), version] }),
+        (rows) => PostgresReader.notDeleted(stream, rows)
+      ),
+    delete: (stream, expected) =>
+      Effect.flatMap(
+        attempt("delete a stream", {
+          sql: `SELECT ${schema}.tutti_delete($1, $2::bigint, $3)`,
+          parameters: [toText(stream), numberOf(expected), tombstoneType]
+        }),
+        ([row]) => {
+          const actual = row![0]
+          return actual === null
+            ? Effect.void
+            : Effect.fail(new VersionConflict({ stream, expected, actual: Number(actual) }))
+        }
+      ),
+    onForeignAppend: onForeignAppend(postgres, writer, Duration.fromInputUnsafe(options.pollInterval ?? "5 seconds"))
+  })
+})
+
+/**
+ * A driver on the database in the context.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerDriver = (options?: Options): Layer.Layer<EventStoreDriver, EventStoreError, Postgres> =>
+  Layer.effect(EventStoreDriver, makeDriver(options))
+
+/**
+ * What a failure of PostgreSQL means to the log.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const storeError = (error: PostgresError): EventStoreError => {
+  const { cause, detail, isRetryable, operation } = error
+  return new EventStoreError({
+    reason: error.isCorruption
+      ? new StoreCorrupt({ operation, detail, cause })
+      : new StoreUnavailable({ operation, detail, retryable: isRetryable, cause })
+  })
+}
+
+/** The name that a driver signs its appends with, so that it need not wake for them. */
+class Writer {
+  private readonly number: number
+  private generation = 0
+  constructor(number: number) {
+    this.number = number
+  }
+  get name(): string {
+    return `${this.number}/${this.generation}`
+  }
+  /** An append that was not acknowledged may be in the log all the same, unheard of here: what it signed with is foreign. */
+  readonly rename = Effect.sync(() => void this.generation++)
+}
+
+const append = (postgres: Postgres["Service"], writer: Writer): EventStoreDriver["Service"]["append"] => {
+  const sql = `SELECT head, versions, answers FROM ${postgres.schema}.tutti_append(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::bigint)`
+  return Effect.fnUntraced(function* (requests) {
+    if (requests.length === 0) return []
+    const batch = new Batch(requests)
+    const parameters = batch.parameters(yield* Clock.currentTimeMillis)
+    const once = Effect.suspend(() => postgres.run("append events", sql, [writer.name, ...parameters]))
+    const [row] = yield* postgres.patiently(Effect.onError(once, () => writer.rename)).pipe(
+      // The fault of one request: the others of its batch shall not suffer for it.
+      Effect.catchIf((error) => error.kind === "Invalid", Effect.die),
+      Effect.mapError(storeError)
+    )
+    return batch.outcomes(row!)
+  })
+}
+
+/** After a lost connection: not more often than this. */
+const beforeListeningAgain = Duration.seconds(1)
+
+const onForeignAppend = (
+  postgres: Postgres["Service"],
+  writer: Writer,
+  pollInterval: Duration.Duration
+): EventStoreDriver["Service"]["onForeignAppend"] =>
+  Effect.fnUntraced(function* (wake) {
+    const listen = postgres
+      .listen((payload) => {
+        if (payload !== writer.name) wake()
+      })
+      .pipe(
+        Effect.catch((error) => Effect.logWarning("Could not listen for foreign appends", error)),
+        Effect.andThen(Effect.sleep(beforeListeningAgain))
+      )
+    const poll = Effect.andThen(Effect.sleep(pollInterval), Effect.sync(wake))
+    yield* Effect.forkScoped(Effect.forever(listen))
+    yield* Effect.forkScoped(Effect.forever(poll))
+  })
+
+const truncate = (schema: string) => `
+  WITH found AS (
+    SELECT s.id, s.deleted, (SELECT max(e.version) FROM ${schema}.tutti_events e WHERE e.stream = s.id) AS newest
+    FROM ${schema}.tutti_streams s WHERE s.name = $1
+  ), forgotten AS (
+    DELETE FROM ${schema}.tutti_events e USING found
+    WHERE e.stream = found.id AND NOT found.deleted AND e.version < least($2::bigint, found.newest)
+  )
+  SELECT deleted FROM found`

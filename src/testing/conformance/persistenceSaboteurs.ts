@@ -1,0 +1,186 @@
+/**
+ * Document stores that each break one invariant, to prove that the conformance suites would notice.
+ *
+ * Each decorates an honest store; a suite that passes on one of them has lost its teeth.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as MemoryPersistence from "../../persistence/MemoryPersistence.ts"
+import { type Document, Persistence, type Put } from "../../persistence/Persistence.ts"
+import type { Saboteur } from "./saboteurs.ts"
+
+type Documents = Persistence["Service"]
+
+const documentSaboteur = (
+  invariant: string,
+  name: string,
+  sabotage: (honest: Documents) => Partial<Documents>
+): Saboteur<Persistence> => ({
+  invariant,
+  name,
+  layer: Layer.sync(Persistence, () => {
+    const honest = MemoryPersistence.make(MemoryPersistence.makeState())
+    return Persistence.of({ ...honest, ...sabotage(honest) })
+  })
+})
+
+/**
+ * One broken document store for each invariant of `PersistenceConformance`.
+ *
+ * @category testing
+ * @since 0.1.0
+ */
+export const persistenceSaboteurs: ReadonlyArray<Saboteur<Persistence>> = [
+  documentSaboteur("P1", "counts versions from 0", (honest) => ({
+    get: (collection, id) =>
+      Effect.map(honest.get(collection, id), (found) => found && { ...found, version: found.version - 1 })
+  })),
+
+  documentSaboteur("P2", "overwrites whatever is there", (honest) => ({
+    putAll: (puts) => honest.putAll(puts.map(({ expected: _, ...put }) => put))
+  })),
+
+  documentSaboteur("P3", "puts one by one", (honest) => ({
+    putAll: (puts) =>
+      Effect.map(
+        Effect.forEach(puts, (put) => honest.putAll([put])),
+        (written) => written.every((one) => one)
+      )
+  })),
+
+  documentSaboteur("P4", "looks at the first field only", (honest) => ({
+    query: (collection, query = {}) => {
+      const where = Object.fromEntries(Object.entries(query.where ?? {}).slice(0, 1))
+      return honest.query(collection, { ...query, where })
+    }
+  })),
+
+  documentSaboteur("P5", "orders each page for itself", (honest) => ({
+    query: (collection, { orderBy: _, ...query } = {}) => honest.query(collection, query)
+  })),
+
+  documentSaboteur("P6", "never forgets", (honest) => ({
+    putAll: (puts) => honest.putAll(puts.map(({ expiresAt: _, ...put }) => put))
+  })),
+
+  documentSaboteur("P7", "keeps one namespace for all collections", (honest) => ({
+    get: (_, id) => honest.get("all", id),
+    putAll: (puts) => honest.putAll(puts.map((put) => ({ ...put, collection: "all" }))),
+    delete: (_, id) => honest.delete("all", id),
+    query: (_, query) => honest.query("all", query)
+  })),
+
+  documentSaboteur("P8", "yields between check and write", (honest) => ({
+    putAll: (puts) =>
+      Effect.gen(function* () {
+        const found = yield* Effect.forEach(puts, ({ collection, id }) => honest.get(collection, id))
+        const hold = puts.every(({ expected }, index) => expected === undefined || expected === versionOf(found[index]))
+        if (!hold) return false
+        yield* Effect.yieldNow
+        return yield* honest.putAll(puts.map(({ expected: _, ...put }) => put))
+      })
+  })),
+
+  documentSaboteur("P9", "lets each put of a call see what was there before", (honest) => ({
+    putAll: (puts) =>
+      Effect.gen(function* () {
+        const found = yield* Effect.forEach(puts, ({ collection, id }) => honest.get(collection, id))
+        const hold = puts.every(({ expected }, index) => expected === undefined || expected === versionOf(found[index]))
+        return hold && (yield* honest.putAll(puts.map(({ expected: _, ...put }) => put)))
+      })
+  })),
+
+  documentSaboteur("P10", "answers at most a thousand documents", (honest) => ({
+    query: (collection, query = {}) => honest.query(collection, { ...query, limit: Math.min(query.limit ?? 100, 1000) })
+  })),
+
+  documentSaboteur("P11", "purges whatever may expire", (honest) => {
+    const mortal = new Map<string, Put>()
+    return {
+      putAll: (puts) =>
+        Effect.tap(honest.putAll(puts), () =>
+          Effect.sync(() => {
+            for (const put of puts) if (put.expiresAt !== undefined) mortal.set(`${put.collection}/${put.id}`, put)
+          })
+        ),
+      purge: Effect.suspend(() =>
+        Effect.forEach(mortal.values(), ({ collection, id }) => honest.delete(collection, id), { discard: true })
+      )
+    }
+  }),
+
+  documentSaboteur("P12", "indexes text only", (honest) => {
+    const indexed = new Set<string>()
+    const known = ({ body }: Document, fields: ReadonlyArray<string>) =>
+      fields.every((field) => !indexed.has(field) || typeof body[field] === "string")
+    return {
+      index: (_, fields) => Effect.sync(() => fields.forEach((field) => indexed.add(field))),
+      query: (collection, query = {}) =>
+        Effect.map(honest.query(collection, query), (found) =>
+          found.filter((document) => known(document, Object.keys(query.where ?? {})))
+        )
+    }
+  })
+]
+
+/**
+ * One broken document store for each invariant of `LeaseConformance`.
+ *
+ * @category testing
+ * @since 0.1.0
+ */
+export const leaseSaboteurs: ReadonlyArray<Saboteur<Persistence>> = [
+  documentSaboteur("L1", "forgets what a put expects", (honest) => ({
+    get: (collection, id) => Effect.tap(honest.get(collection, id), () => Effect.yieldNow),
+    putAll: (puts) => honest.putAll(puts.map(({ expected: _, ...put }) => put))
+  })),
+
+  documentSaboteur("L2", "keeps a document as it was first put", (honest) => ({
+    putAll: (puts) =>
+      Effect.flatMap(
+        Effect.filter(puts, ({ collection, expected, id }) =>
+          Effect.map(honest.get(collection, id), (found) => expected !== undefined || found === undefined)
+        ),
+        honest.putAll
+      )
+  })),
+
+  documentSaboteur("L3", "does not see a document change", (honest) => {
+    const seen = new Map<string, Document | undefined>()
+    return {
+      get: (collection, id) =>
+        Effect.suspend(() => {
+          const key = JSON.stringify([collection, id])
+          return seen.has(key)
+            ? Effect.succeed(seen.get(key))
+            : Effect.tap(honest.get(collection, id), (found) => Effect.sync(() => seen.set(key, found)))
+        }),
+      putAll: (puts) => honest.putAll(puts.map(({ expected: _, ...put }) => put))
+    }
+  }),
+
+  documentSaboteur("L4", "loses the last word on a document", (honest) => ({
+    putAll: (puts) =>
+      Effect.flatMap(
+        Effect.filter(puts, ({ collection, expected, id }) =>
+          Effect.map(honest.get(collection, id), (found) => expected !== undefined || found === undefined)
+        ),
+        honest.putAll
+      ),
+    delete: () => Effect.void
+  })),
+
+  documentSaboteur("L5", "keeps no nested documents", (honest) => ({
+    putAll: (puts) =>
+      honest.putAll(
+        puts.map((put) => ({
+          ...put,
+          body: Object.fromEntries(
+            Object.entries(put.body).map(([field, value]) => [field, typeof value === "object" ? {} : value])
+          )
+        }))
+      )
+  }))
+]
+
+const versionOf = (found: Document | undefined): number => found?.version ?? 0

@@ -1,0 +1,53 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Postgres from "../../src/backends/Postgres.ts"
+import * as TcpProxy from "../proxy/TcpProxy.ts"
+import * as Servers from "../servers/Servers.ts"
+import * as Faults from "./ServerFaults.ts"
+import * as Storm from "./Storm.ts"
+
+const options = (port: number, whenDown: "wait" | "fail"): Postgres.Options => ({
+  url: Redacted.make(`postgres://tutti@127.0.0.1:${port}/postgres`),
+  whenDown,
+  timeout: "1 second",
+  connectTimeout: "1 second",
+  engine: { lease: "3 seconds", grace: "1 second" }
+})
+
+describe("postgres", () => {
+  for (const whenDown of ["wait", "fail"] as const) {
+    it.live(`X1-X5: the server is killed, restarted and frozen; clients ${whenDown}`, () =>
+      Effect.gen(function* () {
+        const server = yield* Servers.postgres({ fsync: true })
+        const { refused } = yield* Storm.run({
+          deployment: Postgres.layer(options(server.port, whenDown)),
+          log: Postgres.stores(options(server.port, "fail")),
+          faults: () => [Faults.killed(server), Faults.restarted(server), Faults.frozen(server)]
+        })
+        if (whenDown === "fail") assert.isAbove(refused, 0)
+        else assert.strictEqual(refused, 0)
+      })
+    )
+
+    it.live(`X1-X5: connections are cut, refused, half-open, stalled and slow; clients ${whenDown}`, () =>
+      Effect.gen(function* () {
+        const server = yield* Servers.postgres()
+        const proxy = yield* TcpProxy.make(server.port)
+        const { refused } = yield* Storm.run({
+          deployment: Postgres.layer(options(proxy.port, whenDown)),
+          log: Postgres.stores(options(server.port, "fail")),
+          faults: () => [
+            Faults.cut(proxy),
+            Faults.unreachable(proxy),
+            Faults.halfOpen(proxy),
+            Faults.stalled(proxy),
+            Faults.slow(proxy)
+          ]
+        })
+        if (whenDown === "fail") assert.isAbove(refused, 0)
+        else assert.strictEqual(refused, 0)
+      })
+    )
+  }
+})

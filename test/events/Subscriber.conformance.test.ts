@@ -1,0 +1,12 @@
+import { describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as SubscriberConformance from "../../src/testing/conformance/SubscriberConformance.ts"
+import { backends } from "../backends.ts"
+
+for (const { layer, name: backend } of backends) {
+  describe(`subscriber: ${backend}`, () => {
+    for (const { check, id, name } of SubscriberConformance.cases) {
+      it.effect(`${id}: ${name}`, () => check.pipe(Effect.provide(layer)))
+    }
+  })
+}

@@ -41,6 +41,12 @@ export const median = (values: ReadonlyArray<number>): number => {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
+/** The value that so many percent of the values do not exceed. */
+export const percentile = (values: ReadonlyArray<number>, percent: number): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)]!
+}
+
 setFlagsFromString("--expose-gc")
 /** For figures of memory. Not before figures of time: it shrinks the young generation and forgets compiled code. */
 export const collectGarbage: () => void = runInNewContext("gc")

@@ -1,12 +1,15 @@
 /** A process that starts again with 10,000 open runs, beside reading and folding the same log by hand. */
-import { Effect, Layer, ManagedRuntime, Schema } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
+import { Effect, Layer, ManagedRuntime, Redacted, Schema } from "effect"
+import { Redis as IoRedis } from "ioredis"
 import { DatabaseSync } from "node:sqlite"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { Agent, Orchestration, Signal, Task } from "tutti"
+import { Agent, type Engine, Orchestration, Signal, Task } from "tutti"
 import * as Embedded from "tutti/embedded"
+import * as Memory from "tutti/memory"
+import * as Postgres from "tutti/postgres"
+import * as Redis from "tutti/redis"
 import { compare, millis, printMachine } from "./harness.ts"
+import * as Peers from "./peers/peers.ts"
+import * as Places from "./places.ts"
 
 const open = 10_000
 const steps = 10
@@ -39,72 +42,127 @@ const Half = Orchestration.make("Half", {
   }, Effect.orDie)
 })
 
-const folder = mkdtempSync(join(tmpdir(), "tutti-bench-"))
-const filename = join(folder, "tutti.db")
+type Deployment = Layer.Layer<Engine, unknown>
 
-/** Starts a process's worth of Tutti on the file and waits until all runs wait for their signal. */
-const boot = async () => {
+/** A process's worth of Tutti. `arrived` says that all runs wait for their signal. */
+const boot = (deployment: Deployment) => {
   waiting = 0
   const arrived = new Promise<void>((resolve) => (allWait = resolve))
-  const runtime = ManagedRuntime.make(Half.layer.pipe(Layer.provideMerge(Embedded.layer({ filename }))))
-  return { runtime, arrived }
+  return { runtime: ManagedRuntime.make(Half.layer.pipe(Layer.provideMerge(deployment))), arrived }
 }
 
-const { arrived, runtime } = await boot()
-await runtime.runPromise(
-  Effect.forEach(Array(open).keys(), (run) => Half.start({ run }), { concurrency: 500, discard: true })
-)
-await arrived
-await runtime.dispose()
+const fill = async (deployment: Deployment): Promise<void> => {
+  const { arrived, runtime } = boot(deployment)
+  await runtime.runPromise(
+    Effect.forEach(Array(open).keys(), (run) => Half.start({ run }), { concurrency: 500, discard: true })
+  )
+  await arrived
+  await runtime.dispose()
+}
 
-const recover = async (): Promise<number> => {
-  let used: Awaited<ReturnType<typeof boot>>["runtime"]
+const recover = (deployment: Deployment) => async (): Promise<number> => {
+  const { arrived, runtime } = boot(deployment)
   const time = await millis(async () => {
-    const { arrived, runtime } = await boot()
-    used = runtime
     await runtime.runPromise(Effect.void)
     await arrived
   })
-  await used!.dispose()
+  await runtime.dispose()
   return time
 }
 
-/** Reads every event, parses it, and folds what each run is to go on with. */
-const fold = (): Promise<number> =>
-  millis(() => {
-    const database = new DatabaseSync(filename)
-    const runs = new Map<number, { version: number; answers: Map<string, unknown> }>()
-    for (const row of database
-      .prepare("SELECT stream, version, type, body FROM tutti_events ORDER BY position")
-      .iterate()) {
-      const { data, meta } = JSON.parse(row["body"] as string)
-      const stream = row["stream"] as number
+/** An event as a store gives it. */
+interface Found {
+  readonly stream: string | number
+  readonly version: number
+  readonly type: string
+  readonly data: any
+  readonly meta: any
+}
+
+/** Folds what each run is to go on with. */
+const fold = (read: (each: (event: Found) => void) => unknown) => () =>
+  millis(async () => {
+    const runs = new Map<string | number, { version: number; answers: Map<string, unknown> }>()
+    await read(({ data, meta, stream, type, version }) => {
       let run = runs.get(stream)
       if (run === undefined) runs.set(stream, (run = { version: 0, answers: new Map() }))
-      run.version = row["version"] as number
-      if (row["type"] === "StepCompleted") run.answers.set(meta.path, data.output)
-    }
-    database.close()
+      run.version = version
+      if (type === "StepCompleted") run.answers.set(meta.path, data.output)
+    })
     if (runs.size < open) throw new Error(`${runs.size} runs were found`)
   })
 
+const readSqlite = (filename: string) => (each: (event: Found) => void) => {
+  const database = new DatabaseSync(filename)
+  const select = database.prepare("SELECT stream, version, type, body FROM tutti_events ORDER BY position")
+  for (const { body, stream, type, version } of select.iterate() as Iterable<any>) {
+    each({ stream, version, type, ...JSON.parse(body) })
+  }
+  database.close()
+}
+
+const page = 2000
+
+const readPostgres = (url: string) => async (each: (event: Found) => void) => {
+  const client = await Peers.connect(url)
+  const text = `SELECT position, stream, version, type, body FROM tutti_events
+                WHERE position > $1 ORDER BY position LIMIT ${page}`
+  for (let after = "0"; ;) {
+    const { rows } = await client.query({ name: "page", text, values: [after] })
+    for (const { body, stream, type, version } of rows) each({ stream, version: Number(version), type, ...body })
+    if (rows.length < page) break
+    after = rows.at(-1)!.position
+  }
+  await client.end()
+}
+
+const readRedis = (url: string) => async (each: (event: Found) => void) => {
+  const client = new IoRedis(url)
+  for (let after = "-"; ;) {
+    const entries = await client.xrange("{tutti}:log", after, "+", "COUNT", page)
+    for (const [, fields] of entries) {
+      const [, , , stream, , version, , type, , body] = fields as any
+      const [, data, meta] = JSON.parse(body)
+      each({ stream, version: Number(version), type, data, meta })
+    }
+    if (entries.length < page) break
+    after = `(${entries.at(-1)![0]}`
+  }
+  await client.quit()
+}
+
+/** The log stays from round to round. */
+const onStore = <Where>(
+  [name, place]: readonly [name: string, place: Places.Place<Where>],
+  deploy: (where: Where) => Deployment,
+  read: (where: Where) => Parameters<typeof fold>[0]
+): Promise<void> =>
+  place(async (where) => {
+    await fill(deploy(where))
+    await compare(
+      `Recovery of ${open.toLocaleString("en-US")} open runs, ${name}`,
+      {
+        unit: "ms",
+        rounds: 3,
+        notes: [
+          `${before} of ${steps} steps recorded, then a signal is waited for`,
+          "from the start of the layers until every program waits again",
+          "each recovery claims every run with one more event, so both rows grow with the rounds"
+        ]
+      },
+      [
+        { name: "floor: read and fold the log", run: fold(read(where)) },
+        { name, run: recover(deploy(where)), reference: "floor: read and fold the log" }
+      ]
+    )
+  })
+
 printMachine()
-await compare(
-  `Recovery of ${open.toLocaleString("en-US")} open runs`,
-  {
-    unit: "ms",
-    rounds: 3,
-    warmUp: 1,
-    notes: [
-      `${before} of ${steps} steps recorded, then a signal is waited for`,
-      "from the start of the layers until every program waits again",
-      "each recovery claims every run with one more event, so both rows grow with the rounds",
-      "SQLite: WAL, synchronous=FULL"
-    ]
-  },
-  [
-    { name: "floor: read and fold the log", run: fold },
-    { name: "Embedded", run: recover, reference: "floor: read and fold the log" }
-  ]
-)
-rmSync(folder, { recursive: true })
+const state = Memory.makeState()
+await fill(Memory.layerOf(state))
+await compare(`Recovery of ${open.toLocaleString("en-US")} open runs, memory`, { unit: "ms", rounds: 3 }, [
+  { name: "memory", run: recover(Memory.layerOf(state)) }
+])
+await onStore(["embedded", Places.file], (filename) => Embedded.layer({ filename }), readSqlite)
+await onStore(["Postgres", Places.database], (url) => Postgres.layer({ url: Redacted.make(url) }), readPostgres)
+await onStore(["Redis always", Places.redisAlways], (url) => Redis.layer({ url, durability: "ignore" }), readRedis)

@@ -16,6 +16,8 @@ export * as TaskCommand from "./core/TaskCommand.ts"
 export * as TaskLifeCycle from "./core/TaskLifeCycle.ts"
 
 // What is remembered
+export * as Archive from "./event-store/Archive.ts"
+export * as Causation from "./event-store/Causation.ts"
 export type {
   EventMeta,
   ExpectedVersion,
@@ -25,9 +27,12 @@ export type {
   StreamVersion
 } from "./event-store/Envelope.ts"
 export { StreamId } from "./event-store/Envelope.ts"
+export * as Erasure from "./event-store/Erasure.ts"
 export * as EventStore from "./event-store/EventStore.ts"
 export { EventStoreDriver } from "./event-store/EventStoreDriver.ts"
 export {
+  DocumentConflict,
+  DocumentsUnsupported,
   EventStoreError,
   StoreCorrupt,
   StoreUnavailable,
@@ -35,17 +40,37 @@ export {
   VersionConflict
 } from "./event-store/EventStoreError.ts"
 export * as EventStream from "./event-store/EventStream.ts"
+export * as History from "./event-store/History.ts"
+export * as LogExport from "./event-store/LogExport.ts"
+export * as LogImport from "./event-store/LogImport.ts"
 export * as Lease from "./persistence/Lease.ts"
 export { Persistence, PersistenceError } from "./persistence/Persistence.ts"
 
 // What is heard
 export * as EventBus from "./events/EventBus.ts"
+export * as Subscriber from "./events/Subscriber.ts"
+
+// What follows from it
+export * as CommandHandler from "./cqrs/CommandHandler.ts"
+export * as Decider from "./cqrs/Decider.ts"
+export * as InlineProjection from "./cqrs/InlineProjection.ts"
+export * as Projection from "./cqrs/Projection.ts"
+export { PositionNotReached, ProjectionFailed, ProjectionNotReady } from "./cqrs/ProjectionError.ts"
+export * as ProjectionQuery from "./cqrs/ProjectionQuery.ts"
+export * as ProjectionRunner from "./cqrs/ProjectionRunner.ts"
+
+// What waits for a worker
+export * as MemoryWorkQueue from "./queues/MemoryWorkQueue.ts"
+export * as WorkQueue from "./queues/WorkQueue.ts"
+export { WorkQueueDriver } from "./queues/WorkQueueDriver.ts"
+export { DeadLettered, QueueFull, WorkItemUnknown, WorkQueueError } from "./queues/WorkQueueError.ts"
 
 // What keeps it alive
 export { Engine } from "./durable/Engine.ts"
 export * as EphemeralEngine from "./durable/EphemeralEngine.ts"
 export * as JournalEngine from "./durable/JournalEngine.ts"
 export * as Orchestration from "./durable/Orchestration.ts"
+export * as RunCausation from "./durable/RunCausation.ts"
 export type { RunFilter, RunSummary } from "./durable/RunCatalogue.ts"
 export {
   EngineError,

@@ -114,7 +114,7 @@ const retryDelay = (attempt: number): number => Math.min(50 * 2 ** Math.min(atte
 
 const settingsOf = (options: Options): Settings => {
   const url = options.url ?? "redis://127.0.0.1:6379"
-  const urls = (Redacted.isRedacted(url) ? Redacted.value(url) : url).split(",").map((one) => new URL(one.trim()))
+  const urls = (Redacted.isRedacted(url) ? Redacted.value(url) : url).split(",").map(parse)
   const first = urls[0]!
   const nodes = urls.map(({ hostname, port }): Node => ({
     host: hostname.replace(/^\[(.*)\]$/, "$1"),
@@ -139,6 +139,13 @@ const settingsOf = (options: Options): Settings => {
       autoResendUnfulfilledCommands: false
     }
   }
+}
+
+/** R6: the error that `URL` throws shows what it was given. */
+const parse = (url: string): URL => {
+  const text = url.trim()
+  if (/^rediss?:\/\//.test(text) && URL.canParse(text)) return new URL(text)
+  throw new Error("the url of Redis must be redis://host:port or rediss://host:port, or several separated by commas")
 }
 
 const open = (settings: Settings, use: "shared" | "reserved"): Client => {
@@ -179,15 +186,15 @@ const sender = (client: Client, { isCluster, responseTimeout }: Settings): Send 
       catch: (cause) => failure(cause, trouble)
     }) as Effect.Effect<A, RedisError>
   if (!isCluster) return send
-  const timeout = Effect.fail(failure(new Error("no node of the cluster answered"), undefined))
+  const silence = Effect.fail(failure(new Error("no node of the cluster answered"), undefined))
+  const refresh = Effect.sync(() => (client as Cluster).refreshSlotsCache())
   // R2: ioredis keeps commands while no node of the cluster answers, without limit.
-  return (command, ...args) =>
-    Effect.tapError(
-      Effect.interruptible(
-        Effect.timeoutOrElse(send(command, ...args), { duration: responseTimeout, orElse: () => timeout })
-      ),
-      () => Effect.sync(() => (client as Cluster).refreshSlotsCache())
-    ) as any
+  return <A>(command: string, ...args: ReadonlyArray<string>) =>
+    send<A>(command, ...args).pipe(
+      Effect.timeoutOrElse({ duration: responseTimeout, orElse: () => silence }),
+      Effect.interruptible,
+      Effect.tapError(() => refresh)
+    )
 }
 
 const isScriptLoad = (client: Client, command: string, args: ReadonlyArray<string>): client is Cluster =>

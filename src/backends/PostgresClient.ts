@@ -109,10 +109,10 @@ const portOf = ({ bounded, patiently, schema, server, sql }: Parts): Postgres["S
     channel,
     patiently,
     run: (operation, statement, parameters) => bounded(operation, sql.unsafe(statement, parameters).values),
-    listen: (heard) =>
+    listen: (heard, other) =>
       Effect.scoped(
         Effect.gen(function* () {
-          const notifications = yield* bounded("listen for appends", sql.listen(channel))
+          const notifications = yield* bounded("listen for appends", sql.listen(other ?? channel))
           heard(undefined)
           const next = Effect.mapError(Queue.take(notifications), lost)
           return yield* Effect.forever(Effect.map(next, ({ payload }) => heard(payload)))

@@ -21,7 +21,10 @@ const verbs: {
   events: { summary: "print every event of a run", load: () => import("./Events.ts") },
   tail: { summary: "follow a run until it ends", load: () => import("./Tail.ts") },
   approve: { summary: "approve what a run waits for", load: () => import("./Approve.ts") },
-  cancel: { summary: "cancel a run; it undoes what it has done", load: () => import("./Cancel.ts") }
+  cancel: { summary: "cancel a run; it undoes what it has done", load: () => import("./Cancel.ts") },
+  why: { summary: "tell what caused an event, and what it caused", load: () => import("./Why.ts") },
+  export: { summary: "write the log to a file that any backend can import", load: () => import("./Export.ts") },
+  import: { summary: "bring an exported log into a journal", load: () => import("./Import.ts") }
 }
 
 const help = (): string =>

@@ -11,14 +11,15 @@
  *
  * A command that leads to no events leaves no trace, so it is decided again when it comes again.
  */
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { EventMeta, Position, StreamVersion } from "../event-store/Envelope.ts"
-import { EventStore } from "../event-store/EventStore.ts"
+import type { EventStore } from "../event-store/EventStore.ts"
 import type { Appended } from "../event-store/EventStoreDriver.ts"
 import { DocumentConflict, type EventStoreError, VersionConflict } from "../event-store/EventStoreError.ts"
-import { Persistence } from "../persistence/Persistence.ts"
+import type { Persistence } from "../persistence/Persistence.ts"
 import * as AggregateState from "./AggregateState.ts"
 import type { Decider } from "./Decider.ts"
 import * as Snapshot from "./Snapshot.ts"
@@ -127,61 +128,115 @@ export const make = Effect.fnUntraced(function* <
   never,
   EventStore | Persistence
 > {
-  const { stream } = decider
   const services = yield* Effect.context<EventStore | Persistence>()
-  const folding = { ...decider, remembered: options.remembered ?? 1000 }
-  const snapshots = options.snapshots && Snapshot.make(folding, options.snapshots)
-  const append: Append<Event, AppendError> =
-    options.append ?? ((id, events, where) => Effect.provideContext(stream.append(id, events, where), services))
-
-  const initial = AggregateState.initial(decider.initialState)
-  const catchUp = (id: string, from: AggregateState.AggregateState<State>, to?: StreamVersion) =>
-    Effect.provideContext(AggregateState.catchUp(folding, id, { from, ...(to !== undefined && { to }) }), services)
-  const start = (id: string) =>
-    snapshots === undefined
-      ? Effect.succeed(initial)
-      : Effect.map(Effect.provideContext(snapshots.load(id), services), (found) => found ?? initial)
-
-  /** C6. The state is folded up to there: the rare case may be slow. */
-  const answerAgain = Effect.fnUntraced(function* (id: string, { first, last }: AggregateState.CommandRange) {
-    const { position, state, version } = yield* catchUp(id, initial, last)
-    const events = yield* Effect.provideContext(Stream.runCollect(stream.read(id, { from: first, to: last })), services)
-    return { events: events.map(({ event }) => event), state, version, position, duplicate: true }
-  })
-
-  const handle = Effect.fnUntraced(function* (id: string, command: Command, given: CommandOptions = {}) {
-    const { commandId } = given
-    const meta = { ...given.meta, ...(commandId !== undefined && { causationId: commandId }) }
-    let current = yield* start(id)
-    const since = current.version
-    const decided = Effect.gen(function* () {
-      current = yield* catchUp(id, current)
-      const known = commandId === undefined ? undefined : current.commands.get(commandId)
-      if (known !== undefined) return yield* answerAgain(id, known)
-      const events = yield* decider.decide(command, current.state)
-      const { position, state, version } = current
-      if (events.length === 0) return { events, state, version, position, duplicate: false }
-      // C5: the version it was decided on.
-      const appended = yield* append(id, events, { expected: version, meta })
-      const after = events.reduce(decider.evolve, state)
-      if (snapshots !== undefined) {
-        const commands = new Map(current.commands)
-        if (commandId !== undefined) commands.set(commandId, { first: version + 1, last: appended.version })
-        AggregateState.forget(commands, appended.version - folding.remembered)
-        const snapshot = { state: after, version: appended.version, position: appended.position, commands }
-        yield* Effect.provideContext(snapshots.save(id, snapshot, since), services)
-      }
-      return { events, state: after, version: appended.version, position: appended.position, duplicate: false }
-    })
-    return yield* Effect.retry(decided, { while: isConflict, schedule: options.retry ?? defaultRetry })
-  })
-
+  const handler = new Handler(decider, options, services)
   return {
-    handle,
-    state: (id) =>
-      Effect.map(
-        Effect.flatMap(start(id), (from) => catchUp(id, from)),
-        ({ state }) => state
-      )
+    handle: (id, command, given) => handler.handle(id, command, given ?? {}),
+    state: (id) => handler.state(id)
   }
 })
+
+class Handler<Command, State, Event extends { readonly _tag: string }, E, R, AppendError> {
+  private readonly decider: Decider<Command, State, Event, E, R>
+  private readonly services: Context.Context<EventStore | Persistence>
+  private readonly folding: AggregateState.Folding<State, Event>
+  private readonly snapshots: Snapshot.Snapshots<State> | undefined
+  private readonly append: Append<Event, AppendError>
+  private readonly retry: Schedule.Schedule<unknown>
+
+  constructor(
+    decider: Decider<Command, State, Event, E, R>,
+    options: Options<State, Event, AppendError>,
+    services: Context.Context<EventStore | Persistence>
+  ) {
+    this.decider = decider
+    this.services = services
+    this.folding = { ...decider, remembered: options.remembered ?? 1000 }
+    this.snapshots = options.snapshots && Snapshot.make(this.folding, options.snapshots)
+    this.append = options.append ?? ((id, events, where) => this.provide(decider.stream.append(id, events, where)))
+    this.retry = options.retry ?? defaultRetry
+  }
+
+  state(id: string): Effect.Effect<State, EventStoreError> {
+    return Effect.map(
+      Effect.flatMap(this.start(id), (from) => this.catchUp(id, from)),
+      ({ state }) => state
+    )
+  }
+
+  handle(id: string, command: Command, given: CommandOptions) {
+    const { commandId } = given
+    return Effect.gen({ self: this }, function* () {
+      const start = yield* this.start(id)
+      let current = start
+      const decided = Effect.gen({ self: this }, function* () {
+        // What was read before a conflict is not read again.
+        current = yield* this.catchUp(id, current)
+        const known = commandId === undefined ? undefined : current.commands.get(commandId)
+        if (known !== undefined) return yield* this.answerAgain(id, known)
+        const events = yield* this.decider.decide(command, current.state)
+        if (events.length === 0) return answer(events, current)
+        const after = yield* this.commit(id, { current, events, given })
+        if (this.snapshots !== undefined) yield* this.provide(this.snapshots.save(id, after, start.version))
+        return answer(events, after)
+      })
+      return yield* Effect.retry(decided, { while: isConflict, schedule: this.retry })
+    })
+  }
+
+  /** C5: appends to the version that was decided on. */
+  private commit(id: string, { current, events, given }: Decided<State, Event>) {
+    const { commandId, meta } = given
+    const appended = this.append(id, events, {
+      expected: current.version,
+      meta: { ...meta, ...(commandId !== undefined && { causationId: commandId }) }
+    })
+    return Effect.map(appended, ({ position, version }): AggregateState.AggregateState<State> => {
+      const commands = new Map(current.commands)
+      if (commandId !== undefined) commands.set(commandId, { first: current.version + 1, last: version })
+      AggregateState.forget(commands, version - this.folding.remembered)
+      return { state: events.reduce(this.decider.evolve, current.state), version, position, commands }
+    })
+  }
+
+  /** C6. Folded from the first event up to there: the rare case may be slow. */
+  private answerAgain(id: string, { first, last }: AggregateState.CommandRange) {
+    const { initialState, stream } = this.decider
+    return Effect.gen({ self: this }, function* () {
+      const then = yield* this.catchUp(id, AggregateState.initial(initialState), last)
+      const events = yield* this.provide(Stream.runCollect(stream.read(id, { from: first, to: last })))
+      return {
+        ...answer(
+          events.map(({ event }) => event),
+          then
+        ),
+        duplicate: true
+      }
+    })
+  }
+
+  private start(id: string): Effect.Effect<AggregateState.AggregateState<State>> {
+    const initial = AggregateState.initial(this.decider.initialState)
+    if (this.snapshots === undefined) return Effect.succeed(initial)
+    return Effect.map(this.provide(this.snapshots.load(id)), (found) => found ?? initial)
+  }
+
+  private catchUp(id: string, from: AggregateState.AggregateState<State>, to?: StreamVersion) {
+    return this.provide(AggregateState.catchUp(this.folding, id, { from, ...(to !== undefined && { to }) }))
+  }
+
+  private provide<A, E>(effect: Effect.Effect<A, E, EventStore | Persistence>): Effect.Effect<A, E> {
+    return Effect.provideContext(effect, this.services)
+  }
+}
+
+interface Decided<State, Event> {
+  readonly current: AggregateState.AggregateState<State>
+  readonly events: ReadonlyArray<Event>
+  readonly given: CommandOptions
+}
+
+const answer = <State, Event>(
+  events: ReadonlyArray<Event>,
+  { position, state, version }: AggregateState.AggregateState<State>
+): Handled<State, Event> => ({ events, state, version, position, duplicate: false })

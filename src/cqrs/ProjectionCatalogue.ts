@@ -112,17 +112,21 @@ const put = (of: Generation, { failure, phase, position }: Omit<Checkpoint, "sto
 })
 
 /**
- * Lets a generation serve and retires the one before it, in one commit. `false`: somebody else moved the pointer or the
- * checkpoint meanwhile, or a newer generation serves already, and this one is retired.
+ * Lets a generation serve and retires the one before it, in one commit. `"Conflict"`: somebody else moved the pointer or
+ * a checkpoint meanwhile, or a newer generation serves already, and this one is retired. `"Behind"`: the one before has
+ * come further, and nobody shall see the past again.
  */
-export const serve = (of: Generation, built: Checkpoint): Effect.Effect<boolean, PersistenceError, Persistence> =>
+export const serve = (
+  of: Generation,
+  built: Checkpoint
+): Effect.Effect<"Served" | "Behind" | "Conflict", PersistenceError, Persistence> =>
   Effect.gen(function* () {
     const persistence = yield* Persistence
     const before = yield* pointer(of.name)
     const served = before.serving[of.version]
     if (served !== undefined && served > of.generation) {
       yield* persistence.putAll([retiredPut(of, built)])
-      return false
+      return "Conflict"
     }
     const puts = [
       pointerPut(of.name, before, { ...before.serving, [of.version]: of.generation }),
@@ -130,9 +134,11 @@ export const serve = (of: Generation, built: Checkpoint): Effect.Effect<boolean,
     ]
     if (served !== undefined && served < of.generation) {
       const former = { ...of, generation: served }
-      puts.push(retiredPut(former, yield* checkpoint(former)))
+      const before = yield* checkpoint(former)
+      if (before.position > built.position) return "Behind"
+      puts.push(checkpointPut(former, { position: before.position, phase: "Retired", stored: before.stored }))
     }
-    return yield* persistence.putAll(puts)
+    return (yield* persistence.putAll(puts)) ? "Served" : "Conflict"
   })
 
 const pointerPut = (name: string, { stored }: Pointer, serving: Pointer["serving"]): Put => ({

@@ -119,99 +119,144 @@ export const makeWith = Effect.fnUntraced(function* <View, Event extends { reado
   projection: Projection<View, Event>,
   nextChange: () => Effect.Effect<void>
 ): Effect.fn.Return<ProjectionQuery<View>, never, EventStore | Persistence> {
-  const store = yield* EventStore
-  const persistence = yield* Persistence
-  const { name, version } = projection
-  const documents = ViewDocuments.make(projection)
-  const filter = filterOf(projection)
-  const withPersistence = Effect.provideService(Persistence, persistence)
-  const notReady = new ProjectionNotReady({ projection: name, version })
+  const stores = { store: yield* EventStore, persistence: yield* Persistence }
+  const views = new Views(projection, stores.persistence)
+  const progress = new Progress(projection, { ...stores, nextChange })
+  return {
+    get: (id) => views.get(id),
+    find: (options) => views.find(options ?? {}),
+    awaitPosition: (position, options) =>
+      Effect.timeoutOrElse(progress.awaitPosition(position), {
+        duration: options?.timeout ?? "5 seconds",
+        orElse: () =>
+          Effect.flatMap(progress.read, ({ checkpoint }) =>
+            Effect.fail(new PositionNotReached({ projection: projection.name, position, reached: checkpoint.position }))
+          )
+      }),
+    status: progress.status
+  }
+})
 
-  const serving = withPersistence(
-    Effect.flatMap(ProjectionCatalogue.pointer(name), ({ serving }) => {
-      const own = served(serving, version)
-      return own === undefined ? Effect.fail(notReady) : Effect.succeed(own)
+/** The documents of the generation that serves. */
+class Views<View, Event extends { readonly _tag: string }> {
+  private readonly projection: Projection<View, Event>
+  private readonly persistence: Persistence["Service"]
+  private readonly documents: ViewDocuments.ViewDocuments<View, Event>
+  private readonly notReady: ProjectionNotReady
+  constructor(projection: Projection<View, Event>, persistence: Persistence["Service"]) {
+    this.projection = projection
+    this.persistence = persistence
+    this.documents = ViewDocuments.make(projection)
+    this.notReady = new ProjectionNotReady({ projection: projection.name, version: projection.version })
+  }
+
+  get(id: string): Effect.Effect<View | undefined, QueryError> {
+    return Effect.gen({ self: this }, function* () {
+      const from = yield* this.serving
+      const document = yield* this.persistence.get(ProjectionCatalogue.collectionOf(from), id)
+      return document === undefined ? undefined : yield* this.read(from, document)
     })
-  )
-  const read = (from: Served, document: Document): Effect.Effect<ViewDocuments.ViewState<View>, QueryError> =>
-    Effect.mapError(documents.read(document), (cause) =>
-      from.version === version
-        ? new PersistenceError({
-            operation: `decode document "${document.id}" of projection "${name}"`,
-            retryable: false,
-            cause
-          })
-        : notReady
-    )
-  const collectionOf = (from: Served) => ProjectionCatalogue.collectionOf({ ...from, name })
+  }
 
-  const find = Effect.fnUntraced(function* ({ cursor, limit = 100, where, ...order }: Find<View> = {}) {
-    const from = yield* serving
-    const offset = cursor === undefined ? 0 : Number(cursor)
-    if (!Number.isSafeInteger(offset) || offset < 0) return yield* badCursor(name, cursor)
-    const found = yield* persistence.query(collectionOf(from), {
-      ...order,
-      where: { ...(where as { readonly [field: string]: Schema.Json }), ...documents.where },
-      // One more, to know whether there is another page.
-      limit: limit + 1,
-      offset
+  find({ cursor, limit = 100, where, ...order }: Find<View>): Effect.Effect<Page<View>, QueryError> {
+    return Effect.gen({ self: this }, function* () {
+      const from = yield* this.serving
+      const offset = cursor === undefined ? 0 : Number(cursor)
+      if (!Number.isSafeInteger(offset) || offset < 0) return yield* badCursor(this.projection.name, cursor)
+      const found = yield* this.persistence.query(ProjectionCatalogue.collectionOf(from), {
+        ...order,
+        where: { ...(where as { readonly [field: string]: Schema.Json }), ...this.documents.where },
+        // One more, to know whether there is another page.
+        limit: limit + 1,
+        offset
+      })
+      const views = yield* Effect.forEach(found.slice(0, limit), (document) =>
+        Effect.map(this.read(from, document), (view) => ({ id: document.id, view: view as View }))
+      )
+      return { views, ...(found.length > limit && { next: String(offset + limit) }) }
     })
-    const views = yield* Effect.forEach(found.slice(0, limit), (document) =>
-      Effect.map(read(from, document), ({ view }) => ({ id: document.id, view: view as View }))
-    )
-    return { views, ...(found.length > limit && { next: String(offset + limit) }) }
-  })
+  }
 
-  /** Of this version; there is no checkpoint to speak of while its first generation is built. */
-  const progress = withPersistence(
-    Effect.gen(function* () {
-      const { serving } = yield* ProjectionCatalogue.pointer(name)
+  /** The version's own documents, or those of the newest version before it. */
+  private get serving(): Effect.Effect<ProjectionCatalogue.Generation, QueryError> {
+    const { name, version } = this.projection
+    return Effect.flatMap(pointerOf(this.persistence, name), ({ serving }) => {
+      const versions = Object.keys(serving).map(Number)
+      const newest = Math.max(...versions.filter((one) => one <= version))
+      const generation = serving[newest]
+      return generation === undefined
+        ? Effect.fail(this.notReady)
+        : Effect.succeed({ name, version: newest, generation })
+    })
+  }
+
+  private read(from: ProjectionCatalogue.Generation, document: Document): Effect.Effect<View | undefined, QueryError> {
+    const { name, version } = this.projection
+    return Effect.mapBoth(this.documents.read(document), {
+      onSuccess: ({ view }) => view,
+      onFailure: (cause) =>
+        from.version < version
+          ? this.notReady
+          : new PersistenceError({
+              operation: `decode document "${document.id}" of projection "${name}"`,
+              retryable: false,
+              cause
+            })
+    })
+  }
+}
+
+/** How far the version has come. */
+class Progress<View, Event extends { readonly _tag: string }> {
+  private readonly projection: Projection<View, Event>
+  private readonly filter: ReturnType<typeof filterOf>
+  private readonly options: {
+    readonly store: EventStore["Service"]
+    readonly persistence: Persistence["Service"]
+    readonly nextChange: () => Effect.Effect<void>
+  }
+  constructor(projection: Projection<View, Event>, options: Progress<View, Event>["options"]) {
+    this.projection = projection
+    this.filter = filterOf(projection)
+    this.options = options
+  }
+
+  /** The checkpoint of the generation that serves, or else of the first one. */
+  get read() {
+    const { name, version } = this.projection
+    const { persistence } = this.options
+    return Effect.gen(function* () {
+      const { serving } = yield* pointerOf(persistence, name)
       const generation = serving[version]
-      const of = { name, version, generation: generation ?? 0 }
-      return { generation, checkpoint: yield* ProjectionCatalogue.checkpoint(of) }
+      const checkpoint = ProjectionCatalogue.checkpoint({ name, version, generation: generation ?? 0 })
+      return { generation, checkpoint: yield* Effect.provideService(checkpoint, Persistence, persistence) }
     })
-  )
-  const firstPending = (after: Position) =>
-    Effect.map(Stream.runHead(store.readAll({ after, max: 1, ...filter })), (first) =>
-      Option.isSome(first) ? first.value.position : undefined
-    )
+  }
 
-  const awaitPosition = (position: Position) =>
-    Effect.gen(function* () {
+  awaitPosition(position: Position) {
+    const { nextChange, store } = this.options
+    return Effect.gen({ self: this }, function* () {
       while (true) {
         const changed = Effect.race(nextChange(), lookAgain)
-        const { checkpoint, generation } = yield* progress
+        const { checkpoint, generation } = yield* this.read
         if (generation !== undefined && checkpoint.position >= position) return
         // Events of others may lie between the last commit and the position.
         const head = yield* store.head
-        const pending = yield* firstPending(checkpoint.position)
+        const pending = yield* this.firstPending(checkpoint.position)
         const isPassed = head >= position && (pending === undefined || pending > position)
         if (generation !== undefined && isPassed) return
         if (checkpoint.failure !== undefined) return yield* checkpoint.failure
         yield* changed
       }
     })
+  }
 
-  return {
-    get: Effect.fnUntraced(function* (id) {
-      const from = yield* serving
-      const document = yield* persistence.get(collectionOf(from), id)
-      return document === undefined ? undefined : (yield* read(from, document)).view
-    }),
-    find,
-    awaitPosition: (position, options) =>
-      Effect.timeoutOrElse(awaitPosition(position), {
-        duration: options?.timeout ?? "5 seconds",
-        orElse: () =>
-          Effect.flatMap(progress, ({ checkpoint }) =>
-            Effect.fail(new PositionNotReached({ projection: name, position, reached: checkpoint.position }))
-          )
-      }),
-    status: Effect.gen(function* () {
-      const { checkpoint, generation } = yield* progress
+  get status(): Effect.Effect<Status, PersistenceError | EventStoreError> {
+    return Effect.gen({ self: this }, function* () {
+      const { checkpoint, generation } = yield* this.read
       const { failure, position } = checkpoint
-      const head = yield* store.head
-      const pending = yield* firstPending(position)
+      const head = yield* this.options.store.head
+      const pending = yield* this.firstPending(position)
       return {
         position,
         lag: pending === undefined ? 0 : head - position,
@@ -220,22 +265,15 @@ export const makeWith = Effect.fnUntraced(function* <View, Event extends { reado
       }
     })
   }
-})
 
-interface Served {
-  readonly version: number
-  readonly generation: number
+  private firstPending(after: Position) {
+    const next = this.options.store.readAll({ after, max: 1, ...this.filter })
+    return Effect.map(Stream.runHead(next), (first) => (Option.isSome(first) ? first.value.position : undefined))
+  }
 }
 
-/** The version's own documents, or those of the newest version before it. */
-const served = (serving: ProjectionCatalogue.Pointer["serving"], version: number): Served | undefined => {
-  const versions = Object.keys(serving)
-    .map(Number)
-    .filter((one) => one <= version)
-  if (versions.length === 0) return undefined
-  const newest = Math.max(...versions)
-  return { version: newest, generation: serving[newest]! }
-}
+const pointerOf = (persistence: Persistence["Service"], name: string) =>
+  Effect.provideService(ProjectionCatalogue.pointer(name), Persistence, persistence)
 
 const badCursor = (projection: string, cursor: string | undefined) =>
   Effect.fail(

@@ -81,89 +81,128 @@ export const run = Effect.fnUntraced(function* <View, Event extends { readonly _
   projection: Projection<View, Event>,
   options: Options = {}
 ): Effect.fn.Return<ProjectionRunner<View>, never, EventStore | Persistence | Scope.Scope> {
-  const { name, version } = projection
   const services = yield* Effect.context<EventStore | Persistence>()
+  const scope = yield* Effect.scope
   const commits = makeSignal()
   const mayGoOn = yield* Latch.make(true)
-  const serving = Effect.map(ProjectionCatalogue.pointer(name), ({ serving }) => serving[version])
+  const runner = new Runner(projection, options, { mayGoOn, onCommit: commits.notify })
 
-  const follow = Effect.fnUntraced(function* (of: ProjectionCatalogue.Generation) {
-    if (projection.index.length > 0) yield* index(ProjectionCatalogue.collectionOf(of), projection.index)
-    return yield* ProjectionFollower.make(projection, of, {
-      batchSize: options.batchSize ?? 500,
-      remembered: options.remembered ?? 10_000,
-      retry: options.retry ?? defaultRetry,
-      onCommit: commits.notify
-    })
-  })
-
-  /** Waits for as long as somebody else gets on with it. */
-  const standBy = Effect.fnUntraced(function* (of: ProjectionCatalogue.Generation) {
-    let before = yield* ProjectionCatalogue.checkpoint(of)
-    while (true) {
-      yield* Effect.sleep(options.standby ?? "1 second")
-      const now = yield* ProjectionCatalogue.checkpoint(of)
-      if (now.stored === before.stored) return
-      before = now
-    }
-  })
-
-  const keepUp = Effect.gen(function* () {
-    const of = { name, version, generation: (yield* serving) ?? 0 }
-    const follower = yield* follow(of)
-    const end = yield* Effect.flip(Effect.andThen(follower.build, Effect.andThen(follower.catchUp, follower.live)))
-    if (end === "Overtaken") yield* standBy(of)
-    else if (end === "Retired") {
-      // Retired for another generation; or on the way to being deleted, and now wanted again.
-      if ((yield* serving) === undefined) yield* ProjectionCatalogue.remove(of)
-    } else if (end instanceof ProjectionFailed) {
-      yield* Effect.logError(end.message, end)
-      yield* mayGoOn.close
-      yield* follower.standStill(end)
-    } else return yield* end
-  }).pipe(Effect.catchIf(isInterference, () => Effect.void))
-
-  const pruneRetired = Effect.gen(function* () {
-    const retired = yield* ProjectionCatalogue.outdated(name, 0)
-    if (retired.length === 0) return
-    yield* Effect.sleep(options.retain ?? "1 minute")
-    yield* Effect.forEach(retired, ProjectionCatalogue.remove, { discard: true })
-  }).pipe(Effect.catch((error) => Effect.logWarning(`Could not prune projection "${name}"`, error)))
-
-  const rebuild = Effect.gen(function* () {
-    const of = { name, version, generation: yield* ProjectionCatalogue.nextGeneration(name, version) }
-    while (true) {
-      const end = yield* Effect.flatMap(follow(of), (follower) => follower.build).pipe(
-        Effect.as("Built" as const),
-        Effect.catchIf(isInterference, Effect.succeed)
-      )
-      if (end !== "Overtaken") break
-      yield* standBy(of)
-    }
-    yield* mayGoOn.open
-  })
-
-  const scope = yield* Effect.scope
-  yield* Effect.andThen(mayGoOn.await, keepUp).pipe(
+  yield* Effect.andThen(mayGoOn.await, runner.keepUp).pipe(
     Effect.forever,
-    Effect.tapError((error) => Effect.logError(`Projection "${name}" cannot reach its stores`, error)),
+    Effect.tapError((error) => Effect.logError(`Projection "${projection.name}" cannot reach its stores`, error)),
     Effect.retry(patience),
     Effect.forkScoped
   )
-  yield* Effect.forkScoped(pruneRetired)
+  yield* Effect.forkScoped(runner.pruneRetired)
 
   return {
     ...(yield* ProjectionQuery.makeWith(projection, commits.next)),
-    rebuild: rebuild.pipe(
-      Effect.tap(() => Effect.forkIn(pruneRetired, scope)),
+    rebuild: runner.rebuild.pipe(
+      Effect.andThen(mayGoOn.open),
+      Effect.andThen(Effect.forkIn(runner.pruneRetired, scope)),
+      Effect.asVoid,
       Effect.provideContext(services)
     ),
     resume: Effect.asVoid(mayGoOn.open),
-    prune: Effect.flatMap(ProjectionCatalogue.outdated(name, version), (outdated) =>
-      Effect.forEach(outdated, ProjectionCatalogue.remove, { discard: true })
-    ).pipe(Effect.provideContext(services))
+    prune: Effect.provideContext(runner.prune, services)
   }
 })
+
+class Runner<View, Event extends { readonly _tag: string }> {
+  private readonly projection: Projection<View, Event>
+  private readonly options: Options
+  private readonly own: { readonly mayGoOn: Latch.Latch; readonly onCommit: () => void }
+  constructor(
+    projection: Projection<View, Event>,
+    options: Options,
+    own: { readonly mayGoOn: Latch.Latch; readonly onCommit: () => void }
+  ) {
+    this.projection = projection
+    this.options = options
+    this.own = own
+  }
+
+  /** Follows the generation that serves, until there is a reason to look again. */
+  get keepUp() {
+    return Effect.gen({ self: this }, function* () {
+      const { name, version } = this.projection
+      const of = { name, version, generation: (yield* this.serving) ?? 0 }
+      const follower = yield* this.follow(of)
+      const end = yield* Effect.flip(Effect.andThen(follower.build, Effect.andThen(follower.catchUp, follower.live)))
+      if (end === "Overtaken") yield* this.standBy(of)
+      else if (end === "Retired") {
+        // Retired for another generation; or on the way to being deleted, and now wanted again.
+        if ((yield* this.serving) === undefined) yield* ProjectionCatalogue.remove(of)
+      } else if (end instanceof ProjectionFailed) {
+        yield* Effect.logError(end.message, end)
+        yield* this.own.mayGoOn.close
+        yield* follower.standStill(end)
+      } else return yield* end
+    }).pipe(Effect.catchIf(isInterference, () => Effect.void))
+  }
+
+  get rebuild() {
+    return Effect.gen({ self: this }, function* () {
+      const { name, version } = this.projection
+      const of = { name, version, generation: yield* ProjectionCatalogue.nextGeneration(name, version) }
+      while (true) {
+        const end = yield* Effect.flatMap(this.follow(of), (follower) => follower.build).pipe(
+          Effect.as("Built" as const),
+          Effect.catchIf(isInterference, Effect.succeed)
+        )
+        if (end !== "Overtaken") return
+        yield* this.standBy(of)
+      }
+    })
+  }
+
+  get pruneRetired() {
+    return Effect.gen({ self: this }, function* () {
+      const retired = yield* ProjectionCatalogue.outdated(this.projection.name, 0)
+      if (retired.length === 0) return
+      yield* Effect.sleep(this.options.retain ?? "1 minute")
+      yield* Effect.forEach(retired, ProjectionCatalogue.remove, { discard: true })
+    }).pipe(Effect.catch((error) => Effect.logWarning(`Could not prune projection "${this.projection.name}"`, error)))
+  }
+
+  get prune() {
+    const { name, version } = this.projection
+    return Effect.flatMap(ProjectionCatalogue.outdated(name, version), (outdated) =>
+      Effect.forEach(outdated, ProjectionCatalogue.remove, { discard: true })
+    )
+  }
+
+  private get serving() {
+    const { name, version } = this.projection
+    return Effect.map(ProjectionCatalogue.pointer(name), ({ serving }) => serving[version])
+  }
+
+  private follow(of: ProjectionCatalogue.Generation) {
+    const { options, projection } = this
+    return Effect.gen({ self: this }, function* () {
+      if (projection.index.length > 0) yield* index(ProjectionCatalogue.collectionOf(of), projection.index)
+      return yield* ProjectionFollower.make(projection, of, {
+        batchSize: options.batchSize ?? 500,
+        remembered: options.remembered ?? 10_000,
+        retry: options.retry ?? defaultRetry,
+        onCommit: this.own.onCommit
+      })
+    })
+  }
+
+  /** Waits for as long as somebody else gets on with it. */
+  private standBy(of: ProjectionCatalogue.Generation) {
+    return Effect.gen({ self: this }, function* () {
+      let before = yield* ProjectionCatalogue.checkpoint(of)
+      while (true) {
+        yield* Effect.sleep(this.options.standby ?? "1 second")
+        const now = yield* ProjectionCatalogue.checkpoint(of)
+        if (now.stored === before.stored) return
+        before = now
+      }
+    })
+  }
+}
 
 const isInterference = (error: unknown): error is ProjectionFollower.Interference =>
   error === "Retired" || error === "Overtaken"
@@ -175,14 +214,16 @@ const makeSignal = () => {
   return {
     notify: () => {
       count++
-      for (const wake of waiting) wake()
+      const woken = [...waiting]
       waiting.clear()
+      for (const wake of woken) wake()
     },
     next: (): Effect.Effect<void> => {
       const seen = count
       return Effect.callback((resume) => {
         if (count !== seen) return resume(Effect.void)
-        const wake = () => resume(Effect.void)
+        // Yields first: the runner must not carry out what others waited for.
+        const wake = () => resume(Effect.yieldNow)
         waiting.add(wake)
         return Effect.sync(() => waiting.delete(wake))
       })

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { EventMeta, StoredEvent, StreamVersion } from "../event-store/Envelope.ts"
+import { EventStoreError } from "../event-store/EventStoreError.ts"
 import type { Document, Put } from "../persistence/Persistence.ts"
 import type { EventPlace, Projection, Source } from "./Projection.ts"
 import { ProjectionFailed } from "./ProjectionError.ts"
@@ -126,6 +127,11 @@ export const failedAt = (
     stream: place.stream,
     version: place.version,
     type,
-    detail: cause instanceof Error ? cause.message : String(cause),
+    detail: detailOf(cause),
     cause
   })
+
+const detailOf = (cause: unknown): string => {
+  if (cause instanceof EventStoreError) return "it does not decode"
+  return cause instanceof Error ? cause.message : String(cause)
+}

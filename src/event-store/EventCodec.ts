@@ -33,6 +33,14 @@ export type Upcasters<Tag extends string> = {
 }
 
 /**
+ * Names that events had before, and the names they have today. The versions of a renamed event go on counting.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type FormerNames<Tag extends string> = { readonly [former: string]: Tag }
+
+/**
  * A domain event and the envelope it was found in.
  *
  * @category models
@@ -50,8 +58,8 @@ export interface TypedEvent<A> {
  * @since 0.1.0
  */
 export interface EventCodec<A extends { readonly _tag: string }> {
-  /** The event types of the schema. */
-  readonly types: ReadonlyArray<A["_tag"]>
+  /** The event types of the schema, and the names they had before. */
+  readonly types: ReadonlyArray<string>
   /** The version in which events of a type are written today. */
   readonly versionOf: (type: string) => number
   readonly encode: (event: A) => NewEvent
@@ -63,17 +71,19 @@ export interface EventCodec<A extends { readonly _tag: string }> {
  *
  * **Gotchas**
  *
- * Throws if a member of the schema has no literal `_tag`, or an upcaster names an unknown one. `encode` throws for a
- * value that violates its own schema: both are mistakes in the program.
+ * Throws if a member of the schema has no literal `_tag`, or an upcaster or a former name leads to an unknown one.
+ * `encode` throws for a value that violates its own schema: all are mistakes in the program.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = <S extends EventSchema>(
   schema: S,
-  upcasters: Upcasters<S["Type"]["_tag"]> = {}
+  upcasters: Upcasters<S["Type"]["_tag"]> = {},
+  formerNames: FormerNames<S["Type"]["_tag"]> = {}
 ): EventCodec<S["Type"]> => {
   const types = tagsOf(schema)
+  const renamed = checkedNames(types, formerNames)
   const steps = new Map(Object.entries(upcasters) as Array<[string, NonNullable<Upcasters<string>[string]>]>)
   for (const tag of steps.keys()) {
     if (!types.includes(tag)) throw new Error(`an upcaster is given for "${tag}", which is no event of the schema`)
@@ -84,20 +94,18 @@ export const make = <S extends EventSchema>(
   const versionOf = (type: string) => (steps.get(type)?.length ?? 0) + 1
 
   return {
-    types,
+    types: [...types, ...renamed.keys()],
     versionOf,
     encode: (event) => {
       const { _tag: type, ...data } = encode(event) as Schema.JsonObject & { readonly _tag: string }
       return { type, schemaVersion: versionOf(type), data }
     },
     decode: (stored) => {
-      const { data, schemaVersion, type } = stored
+      const { data, schemaVersion } = stored
+      const type = renamed.get(stored.type) ?? stored.type
       if (!isObject(data)) return corrupt(stored, "its data is not an object")
       if (schemaVersion > versionOf(type)) {
-        return corrupt(
-          stored,
-          `it has version ${schemaVersion} of its shape, this program knows ${versionOf(type)}`
-        )
+        return corrupt(stored, `it has version ${schemaVersion} of its shape, this program knows ${versionOf(type)}`)
       }
       let current = data
       for (const upcast of steps.get(type)?.slice(schemaVersion - 1) ?? []) current = upcast(current)
@@ -128,6 +136,16 @@ export const decodeAll = <A extends { readonly _tag: string }>(
     }
     return Effect.succeed(events)
   })
+
+const checkedNames = (types: ReadonlyArray<string>, formerNames: FormerNames<string>): ReadonlyMap<string, string> => {
+  for (const [former, name] of Object.entries(formerNames)) {
+    if (!types.includes(name))
+      throw new Error(`"${former}" is said to be "${name}" today, which is no event of the schema`)
+    if (types.includes(former))
+      throw new Error(`"${former}" is an event of the schema, and cannot be a former name of "${name}"`)
+  }
+  return new Map(Object.entries(formerNames))
+}
 
 const isObject = (data: Json): data is Schema.JsonObject =>
   typeof data === "object" && data !== null && !Array.isArray(data)

@@ -61,10 +61,11 @@ export const make = <S extends EventCodec.EventSchema>(
   options: {
     readonly events: S
     readonly upcasters?: EventCodec.Upcasters<S["Type"]["_tag"]>
+    readonly formerNames?: EventCodec.FormerNames<S["Type"]["_tag"]>
   }
 ): EventStream<S["Type"]> => {
   if (category === "" || category.includes("/")) throw new Error(`a category is a name without "/", got "${category}"`)
-  const codec = EventCodec.make(options.events, options.upcasters)
+  const codec = EventCodec.make(options.events, options.upcasters, options.formerNames)
   const streamPrefix = `${category}/`
   const streamId = (id: string) => `${streamPrefix}${id}` as StreamId
   return {

@@ -42,9 +42,12 @@ export class ImportedStreams {
   private readonly versions = new Map<StreamId, StreamVersion>()
   /** Streams whose beginning is to be forgotten, from this version on they are kept. */
   private readonly forgotten = new Map<StreamId, StreamVersion>()
-  constructor(store: EventStore["Service"], reader: Reader) {
+  private isEmpty: boolean
+  /** `isEmpty`: the store held nothing when the import began, so that there is nothing to look up. */
+  constructor(store: EventStore["Service"], options: { readonly reader: Reader; readonly isEmpty: boolean }) {
     this.store = store
-    this.reader = reader
+    this.reader = options.reader
+    this.isEmpty = options.isEmpty
   }
 
   /**
@@ -57,7 +60,7 @@ export class ImportedStreams {
     return Effect.gen({ self: this }, function* () {
       const before = this.versions.get(stream)
       if (before !== undefined) return before
-      const version = yield* this.store.version(stream)
+      const version = this.isEmpty ? 0 : yield* this.store.version(stream)
       if (version < after && !(yield* this.fill(stream, version, after))) return "Gap"
       if (after > 0) yield* this.findFillers(stream)
       this.versions.set(stream, version)
@@ -67,7 +70,9 @@ export class ImportedStreams {
 
   /** To be called when nothing of the import is under way: what was appended since is then part of the versions. */
   tidy(): void {
-    if (this.versions.size >= remembered) this.versions.clear()
+    if (this.versions.size < remembered) return
+    this.versions.clear()
+    this.isEmpty = false
   }
 
   /** Forgets what only took the place of something, also what an import before this one has left behind. */

@@ -7,12 +7,10 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { Persistence, type PersistenceError } from "../persistence/Persistence.ts"
-import type { Position } from "./Envelope.ts"
+import type { Position, StoredEvent } from "./Envelope.ts"
 import { EventStore } from "./EventStore.ts"
 import type { EventStoreError } from "./EventStoreError.ts"
 import * as LogLine from "./LogLine.ts"
-
-export { LogFileInvalid, type Summary } from "./LogLine.ts"
 
 /**
  * What to export.
@@ -62,3 +60,24 @@ export const lines = (
 /** At once, not in pages: documents that come or go meanwhile would shift them. */
 const documentsOf = (persistence: Persistence["Service"], collection: string) =>
   Stream.fromIterableEffect(persistence.query(collection, { limit: Number.MAX_SAFE_INTEGER }))
+
+/**
+ * Some events as an export of their own, which ends with the last of them.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const linesOf = <E, R>(events: Stream.Stream<StoredEvent, E, R>): Stream.Stream<string, E, R> =>
+  Stream.suspend(() => {
+    const writer = new LogLine.Writer()
+    let head: Position = 0
+    return Stream.make(writer.head({ after: 0 })).pipe(
+      Stream.concat(
+        Stream.map(events, (event) => {
+          head = Math.max(head, event.position)
+          return writer.event(event)
+        })
+      ),
+      Stream.concat(Stream.suspend(() => Stream.make(writer.end(head))))
+    )
+  })

@@ -27,6 +27,8 @@ import type { EventStoreError } from "./EventStoreError.ts"
 import { ImportedStreams, type Part, partsOf } from "./ImportedStreams.ts"
 import { type Entry, type LogFileInvalid, Reader, type Summary } from "./LogLine.ts"
 
+export { LogFileInvalid, type Summary } from "./LogLine.ts"
+
 /**
  * The store holds something else than the file says.
  *
@@ -100,7 +102,9 @@ export const run = Effect.fnUntraced(function* <E, R>(
   EventStore | Persistence | R
 > {
   const reader = new Reader()
-  const target = new Import(yield* EventStore, yield* Persistence, reader)
+  const store = yield* EventStore
+  const streams = new ImportedStreams(store, { reader, isEmpty: (yield* store.head) === 0 })
+  const target = new Import(store, yield* Persistence, streams)
   yield* entries(text, reader).pipe(
     Stream.rechunk(chunk),
     Stream.runForEachArray((entries) => target.take(entries))
@@ -124,10 +128,10 @@ class Import {
   private readonly streams: ImportedStreams
   private readonly barred = new Set<StreamId>()
   private readonly counts = { events: 0, known: 0, documents: 0, kept: 0 }
-  constructor(store: EventStore["Service"], persistence: Persistence["Service"], reader: Reader) {
+  constructor(store: EventStore["Service"], persistence: Persistence["Service"], streams: ImportedStreams) {
     this.store = store
     this.persistence = persistence
-    this.streams = new ImportedStreams(store, reader)
+    this.streams = streams
   }
 
   get imported(): Imported {
@@ -138,8 +142,9 @@ class Import {
     return Effect.gen({ self: this }, function* () {
       const parts = partsOf(entries.filter((entry) => entry._tag === "Event"))
       // All of it before the first append: so the order of the file is kept, and a contradiction is met in time (X3).
-      const fresh: Array<Part> = []
-      for (const part of parts) fresh.push(...(yield* this.freshOf(part)))
+      const placed = yield* Effect.forEach(parts, (part) => this.place(part))
+      yield* Effect.forEach(placed, (part) => this.compare(part), { concurrency: 16, discard: true })
+      const fresh = placed.filter(({ events, known }) => known < events.length).map(freshOf)
       const answers = yield* Effect.forEach(fresh, ({ after, events, stream }) =>
         this.store.submit(stream, events, after)
       )
@@ -154,38 +159,37 @@ class Import {
     })
   }
 
-  /** What of a part is new to the store. */
-  private freshOf(part: Part) {
-    return Effect.gen({ self: this }, function* () {
-      const { after, events, lines, stream } = part
-      const version = yield* this.streams.begin(part)
-      if (version === "Gap") return yield* conflict(part, after + 1, "Gap")
-      const known = Math.max(0, Math.min(events.length, version - after))
-      const other = yield* this.otherThan(part, known)
-      if (other !== undefined) return yield* conflict(part, other, "OtherEvent")
-      this.counts.known += known
-      if (known === events.length) return []
-      return [{ stream, after: after + known, events: events.slice(known), lines: lines.slice(known) }]
-    }).pipe(
+  /** Finds out how many events of a part the store has already. Of a stream that was deleted, it has them all. */
+  private place(part: Part) {
+    return this.streams.begin(part).pipe(
       Effect.catchTag("VersionConflict", () => conflict(part, part.after + 1, "Busy")),
       Effect.catchIf(
         (error): error is EventStoreError => error._tag === "EventStoreError" && error.reason._tag === "StreamDeleted",
         () =>
           Effect.as(
             Effect.sync(() => this.barred.add(part.stream)),
-            []
+            "Barred" as const
           )
-      )
+      ),
+      Effect.flatMap((version): Effect.Effect<Placed, ImportConflict> => {
+        if (version === "Gap") return conflict(part, part.after + 1, "Gap")
+        const { length } = part.events
+        const isBarred = version === "Barred"
+        const known = isBarred ? length : Math.max(0, Math.min(length, version - part.after))
+        return Effect.succeed({ ...part, known, isBarred })
+      })
     )
   }
 
-  /** The version of the first of a part's events that is another one in the store. What was forgotten there may differ. */
-  private otherThan({ after, events, stream }: Part, known: number) {
-    if (known === 0) return Effect.succeed(undefined)
-    return Effect.map(
-      this.store.readArray(stream, { from: after + 1, to: after + known }),
-      (stored) => stored.find(({ id, version }) => id !== events[version - after - 1]!.id)?.version
-    )
+  /** Events that are there already must be the same. What was forgotten there may differ. */
+  private compare(part: Placed) {
+    const { after, events, isBarred, known, stream } = part
+    if (known === 0 || isBarred) return Effect.void
+    this.counts.known += known
+    return Effect.flatMap(this.store.readArray(stream, { from: after + 1, to: after + known }), (stored) => {
+      const other = stored.find(({ id, version }) => id !== events[version - after - 1]!.id)
+      return other === undefined ? Effect.void : conflict(part, other.version, "OtherEvent")
+    })
   }
 
   private put(put: Parameters<Persistence["Service"]["putAll"]>[0][number]) {
@@ -195,6 +199,18 @@ class Import {
     })
   }
 }
+
+interface Placed extends Part {
+  readonly known: number
+  readonly isBarred: boolean
+}
+
+const freshOf = ({ after, events, known, lines, stream }: Placed): Part => ({
+  stream,
+  after: after + known,
+  events: events.slice(known),
+  lines: lines.slice(known)
+})
 
 const conflict = (part: Part, version: StreamVersion, reason: ImportConflict["reason"]) =>
   Effect.fail(new ImportConflict({ line: part.lines[version - part.after - 1]!, stream: part.stream, version, reason }))

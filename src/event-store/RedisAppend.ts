@@ -98,7 +98,8 @@ local function add(s, first, count, exact)
     s.version, head = s.version + 1, head + 1
     s.ids[#s.ids + 1], s.positions[#s.positions + 1] = id, head
     if not exact then s.known[id] = s.version end
-    writes[#writes + 1] = { s, first + 3 * k, s.version, head }
+    local n = #writes
+    writes[n + 1], writes[n + 2], writes[n + 3], writes[n + 4] = s, first + 3 * k, s.version, head
   end
   answer(0, s.version, head)
 end
@@ -131,9 +132,9 @@ while at < #ARGV do
   decide(s, expected, first, count, puts)
 end
 
-for _, write in ipairs(writes) do
-  local s, first = write[1], write[2]
-  redis.call('XADD', log, idOf(write[4]), 'i', ARGV[first], 's', s.name, 'v', write[3],
+for n = 1, #writes, 4 do
+  local first = writes[n + 1]
+  redis.call('XADD', log, idOf(writes[n + 3]), 'i', ARGV[first], 's', writes[n].name, 'v', writes[n + 2],
     't', ARGV[first + 1], 'b', ARGV[first + 2])
 end
 for _, s in ipairs(streams) do

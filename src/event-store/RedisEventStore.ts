@@ -193,19 +193,20 @@ const listen = (
   redis: Client.Redis["Service"],
   channel: string,
   hear: (message: string) => void
-): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    const messages = yield* redis.subscribe(channel)
-    hear("")
-    while (true) hear((yield* Queue.take(messages)).message)
-  }).pipe(
-    Effect.scoped,
-    Effect.tapError((error) =>
-      Effect.logWarning(`Not told of foreign appends until Redis is back: ${Client.meaningOf(error).detail}`)
-    ),
-    Effect.retry(Schedule.spaced("1 second")),
-    Effect.orDie
+): Effect.Effect<void> => {
+  const once = Effect.scoped(
+    Effect.flatMap(redis.subscribe(channel), (messages) => {
+      hear("")
+      return Effect.forever(Effect.map(Queue.take(messages), ({ message }) => hear(message)))
+    })
   )
+  return Effect.catch(once, (error) =>
+    Effect.andThen(
+      Effect.logWarning(`Not told of foreign appends until Redis is back: ${Client.meaningOf(error).detail}`),
+      Effect.ignore(Effect.retry(once, Schedule.spaced("1 second")))
+    )
+  )
+}
 
 /** Wakes when the head has moved. While it cannot be read, there is nothing to wake for. */
 const poll = (

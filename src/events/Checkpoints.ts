@@ -7,7 +7,6 @@
  *
  * An answer that was lost is found again: a checkpoint carries the owner's epoch and the number of the commit.
  */
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -41,10 +40,9 @@ interface Written {
 /** Completions of one commit. */
 const groupSize = 256
 
-/** After so many events a checkpoint is stored, however busy the member is. */
-const eventsPerCommit = 256
-
-const millisPerCommit = 1000
+/** A checkpoint is stored after so many events, or so long after the first of them: what a crash makes be handled again. */
+const eventsPerCommit = 1024
+const commitDelay = "50 millis"
 
 /** How long to wait before asking the store again. Never gives up. */
 export const patience = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("10 seconds")])
@@ -56,7 +54,8 @@ export class Checkpoints {
   private readonly resting = Latch.makeUnsafe(true)
   private isWanted = false
   private uncommitted = 0
-  private lastCommit = 0
+  /** Something was done since the last commit. */
+  private readonly due = Latch.makeUnsafe(false)
   private readonly persistence: Persistence["Service"]
   private readonly subscriber: string
   private readonly window: Window
@@ -75,16 +74,14 @@ export class Checkpoints {
     this.onGone = options.onGone
   }
 
-  /** Events are done. Their checkpoint is stored soon: at once if nothing else is to be done. */
-  done(share: Share, entries: ReadonlyArray<Entry>): Effect.Effect<void> {
+  /** Events are done. Their checkpoint is stored soon. */
+  done(share: Share, entries: ReadonlyArray<Entry>): void {
     for (const entry of entries) entry.done = true
     this.window.free(share.settle())
     this.dirty.add(share)
     this.uncommitted += entries.length
-    if (this.window.isEmpty || this.uncommitted >= eventsPerCommit) return Effect.sync(() => this.flush())
-    return Effect.map(Clock.currentTimeMillis, (now) => {
-      if (now - this.lastCommit >= millisPerCommit) this.flush()
-    })
+    if (this.uncommitted >= eventsPerCommit) this.flush()
+    else this.due.openUnsafe()
   }
 
   /** Stores the checkpoints of what is done, and of the given share. */
@@ -110,7 +107,16 @@ export class Checkpoints {
   readonly stored: Effect.Effect<void> = this.resting.await
 
   /** Commits for ever. */
-  readonly run: Effect.Effect<never> = Effect.suspend(() => Effect.forever(this.next))
+  readonly run: Effect.Effect<never> = Effect.suspend(() =>
+    Effect.raceFirst(Effect.forever(this.next), Effect.forever(this.flushInTime))
+  )
+
+  private readonly flushInTime: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.andThen(
+      Effect.andThen(this.due.await, Effect.sleep(commitDelay)),
+      Effect.sync(() => this.flush())
+    )
+  )
 
   private readonly next: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
     yield* this.wake.await
@@ -120,7 +126,7 @@ export class Checkpoints {
     for (const { share } of this.waiting) this.dirty.add(share)
     this.isWanted = this.waiting.length > 0
     this.uncommitted = 0
-    this.lastCommit = yield* Clock.currentTimeMillis
+    this.due.closeUnsafe()
     yield* this.store([...shares], waiting)
     if (this.isWanted) return
     this.wake.closeUnsafe()

@@ -69,6 +69,7 @@ export class Member {
   private readonly gate = Latch.makeUnsafe(false)
   private until: number
   private isPaused = false
+  private counted = 0
   private readonly clock: Clock.Clock
 
   constructor(
@@ -106,7 +107,6 @@ export class Member {
       wanted: settings.wanted,
       shares: this.shares,
       window,
-      checkpoints,
       rouse: (lane) => this.workers.rouse(lane)
     })
   }
@@ -141,6 +141,7 @@ export class Member {
     return Effect.gen({ self: this }, function* () {
       yield* Effect.timeoutOption(Effect.interruptible(this.workers.stop), grace)
       yield* Scope.close(working, Exit.void)
+      yield* this.count
       for (const share of this.shares.values()) this.giveBack(share)
       yield* Effect.timeoutOption(Effect.interruptible(this.checkpoints.stored), grace)
       yield* ConsumerGroup.leave(this.joined.persistence, subscriber, this.id).pipe(
@@ -194,9 +195,17 @@ export class Member {
       const head = yield* this.reader.passOver
       for (const share of this.shares.values()) if (share.position > share.stored) this.checkpoints.flush(share)
       this.checkpoints.flush()
+      yield* this.count
       const behind = [...this.shares.values()].map(({ position }) => head - position)
       yield* Metric.update(this.metrics.lag, Math.max(0, ...behind))
     })
+  })
+
+  /** The metric follows the counter now and then: an event costs nothing more. */
+  private readonly count: Effect.Effect<void> = Effect.suspend(() => {
+    const more = this.counters.handled - this.counted
+    this.counted += more
+    return more === 0 ? Effect.void : Metric.update(this.metrics.handled, more)
   })
 
   // ------------------------------------------------------------- partitions

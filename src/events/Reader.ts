@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import type { Position, StoredEvent } from "../event-store/Envelope.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
 import type { EventStoreError } from "../event-store/EventStoreError.ts"
-import { type Checkpoints, patience } from "./Checkpoints.ts"
+import { patience } from "./Checkpoints.ts"
 import * as ConsumerGroup from "./ConsumerGroup.ts"
 import type { Lane, Share } from "./Share.ts"
 import type { Window } from "./Window.ts"
@@ -31,7 +31,6 @@ export interface Options {
   /** Partitions that are owned. */
   readonly shares: ReadonlyMap<number, Share>
   readonly window: Window
-  readonly checkpoints: Checkpoints
   readonly rouse: (lane: Lane) => void
 }
 
@@ -81,14 +80,11 @@ export class Reader {
   }
 
   private deal(page: ReadonlyArray<StoredEvent>, shares: ReadonlyMap<number, Share>): Effect.Effect<void> {
-    const { checkpoints, window } = this.options
+    const { window } = this.options
     let index = 0
     const dealSome = Effect.suspend(() => {
       while (index < page.length && !window.isFull) this.dealOne(page[index++]!, shares)
-      if (index < page.length) {
-        checkpoints.flush()
-        return window.room
-      }
+      if (index < page.length) return window.room
       const end = page.at(-1)!.position
       // One that is being given back was not dealt all of the page.
       for (const share of shares.values()) if (share.state === "held") share.passTo(end)

@@ -87,7 +87,7 @@ export interface Options<A, E, R> {
    * When an event that failed is tried again. It is asked with the typed error; with `HandlerDied` for a defect, with
    * `PutsRefused` for documents that did not fit. Default: 5 times, from 200 milliseconds on, doubling.
    */
-  readonly retry?: Schedule.Schedule<unknown, E | Handler.HandlerDied | Handler.PutsRefused>
+  readonly retry?: Schedule.Schedule<unknown, NoInfer<E> | Handler.HandlerDied | Handler.PutsRefused>
   /**
    * What becomes of the stream of a dead letter. `"skip"` (default): later events are handled. `"park-stream"`: they
    * queue behind it, until it is redriven or discarded.

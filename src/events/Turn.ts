@@ -64,10 +64,11 @@ const handle = (hand: InHand): Effect.Effect<Step> => {
     }
     return outcome
   }
-  const complete = (puts: ReadonlyArray<Put>): Effect.Effect<Outcome> =>
-    writes
-      ? Effect.map(commit(hand, { entries, puts, deadLetters: 0 }), settled)
-      : Effect.map(checkpoints.done(lane.share, entries), () => settled("committed"))
+  const complete = (puts: ReadonlyArray<Put>): Effect.Effect<Outcome> => {
+    if (writes) return Effect.map(commit(hand, { entries, puts, deadLetters: 0 }), settled)
+    checkpoints.done(lane.share, entries)
+    return Effect.succeed(settled("committed"))
+  }
   return hand.workers.attempt(lane, {
     events: entries.map(({ event }) => event),
     isRedriven: false,

@@ -7,7 +7,6 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Metric from "effect/Metric"
 import * as Pull from "effect/Pull"
@@ -155,28 +154,32 @@ export class Workers {
 
   /** One try, and what follows from its end. */
   attempt(lane: Lane, trial: Trial): Effect.Effect<Step> {
-    const { subscriber, work } = this.options
-    return Effect.gen({ self: this }, function* () {
-      lane.turnTo(trial.events[0]!.id)
-      const { isRedriven } = trial
-      const delivery = { attempt: lane.attempts + 1, fencingToken: lane.share.epoch, isRedriven }
-      const exit = yield* Effect.exit(work.run(trial.events, delivery))
-      if (Exit.isFailure(exit)) return yield* this.failed(lane, trial, exit.cause)
-      const outcome = yield* trial.complete(exit.value)
-      if (outcome === "lost") return "stop"
-      if (outcome === "committed") return yield* this.succeeded(lane, trial.events.length)
-      if (++lane.refusals < refusalsPerTry) return "again"
-      lane.refusals = 0
-      const documents = exit.value.map(({ collection, id }) => `${collection}/${id}`)
-      return yield* this.failed(lane, trial, Cause.fail(new Handler.PutsRefused({ subscriber, documents })))
+    lane.turnTo(trial.events[0]!.id)
+    const { isRedriven } = trial
+    const delivery = { attempt: lane.attempts + 1, fencingToken: lane.share.epoch, isRedriven }
+    return Effect.matchCauseEffect(this.options.work.run(trial.events, delivery), {
+      onFailure: (cause) => this.failed(lane, trial, cause),
+      onSuccess: (puts) =>
+        Effect.flatMap(trial.complete(puts), (outcome) => this.completed(lane, trial, { puts, outcome }))
     })
   }
 
-  private succeeded(lane: Lane, count: number): Effect.Effect<Step> {
-    const { counters, metrics } = this.options
-    lane.subject = ""
-    counters.handled += count
-    return Effect.as(Metric.update(metrics.handled, count), "settled")
+  private completed(
+    lane: Lane,
+    trial: Trial,
+    { outcome, puts }: { readonly outcome: Outcome; readonly puts: ReadonlyArray<Put> }
+  ): Effect.Effect<Step> {
+    if (outcome === "lost") return Effect.succeed("stop")
+    if (outcome === "committed") {
+      lane.subject = ""
+      this.options.counters.handled += trial.events.length
+      return Effect.succeed("settled")
+    }
+    if (++lane.refusals < refusalsPerTry) return Effect.succeed("again")
+    lane.refusals = 0
+    const { subscriber } = this.options
+    const documents = puts.map(({ collection, id }) => `${collection}/${id}`)
+    return this.failed(lane, trial, Cause.fail(new Handler.PutsRefused({ subscriber, documents })))
   }
 
   private failed(lane: Lane, trial: Trial, cause: Cause.Cause<unknown>): Effect.Effect<Step> {

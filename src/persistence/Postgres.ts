@@ -120,8 +120,14 @@ export class Postgres extends Context.Service<
      * that reason, if it does not. A transaction that lost against another is run again in both.
      */
     readonly patiently: <A, R>(effect: Effect.Effect<A, PostgresError, R>) => Effect.Effect<A, PostgresError, R>
-    /** Calls back for each notification on the channel, and once when it begins to listen, until the connection is lost. */
-    readonly listen: (heard: (payload: string | undefined) => void) => Effect.Effect<never, PostgresError>
+    /**
+     * Calls back for each notification on the channel, or on another one, and once when it begins to listen, until the
+     * connection is lost.
+     */
+    readonly listen: (
+      heard: (payload: string | undefined) => void,
+      channel?: string
+    ) => Effect.Effect<never, PostgresError>
     /**
      * Brings the tables of one component to the version `steps.length`, in one transaction, alone among all processes.
      * Fails with kind `Newer` if they are beyond it already. A step is a list of statements.

@@ -19,7 +19,8 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Sqlite, type SqliteError } from "../persistence/Sqlite.ts"
 import { Listeners } from "./Listeners.ts"
-import { migrations, SqliteQueue } from "./SqliteQueue.ts"
+import { migrations } from "./SqliteLine.ts"
+import { SqliteQueue } from "./SqliteQueue.ts"
 import { type Change, type QueueSettings, WorkQueueDriver } from "./WorkQueueDriver.ts"
 import { WorkQueueError } from "./WorkQueueError.ts"
 
@@ -59,9 +60,7 @@ export const makeDriver = Effect.fnUntraced(function* (
       .pipe(
         Effect.mapError(queueError),
         Effect.tap(() =>
-          changed === undefined
-            ? Effect.void
-            : Effect.sync(() => listeners.tell(changed.settings.name, changed.change))
+          changed === undefined ? Effect.void : Effect.sync(() => listeners.tell(changed.settings.name, changed.change))
         )
       )
   yield* watch(sqlite, listeners, Duration.fromInputUnsafe(options.pollInterval ?? "200 millis"))

@@ -242,6 +242,9 @@ export const make = Effect.fnUntraced(function* <
   }
 })
 
+/** A thousand years, in milliseconds. */
+const longestRetention = 1000 * 365 * 86_400_000
+
 const settingsOf = <I extends DataSchema, O extends DataSchema, E extends DataSchema>(
   name: string,
   { capacity = 10_000, keyConcurrency = 1, rateLimit, retention = "5 minutes" }: Options<I, O, E>
@@ -249,7 +252,12 @@ const settingsOf = <I extends DataSchema, O extends DataSchema, E extends DataSc
   if (!(capacity >= 1)) throw new Error(`the capacity of queue "${name}" must be at least 1, got ${capacity}`)
   if (!(keyConcurrency >= 1))
     throw new Error(`keyConcurrency of queue "${name}" must be at least 1, got ${keyConcurrency}`)
-  const settings = { name, capacity, keyConcurrency, retention: Duration.toMillis(Duration.fromInputUnsafe(retention)) }
+  const settings = {
+    name,
+    capacity,
+    keyConcurrency,
+    retention: Math.min(Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(retention))), longestRetention)
+  }
   if (rateLimit === undefined) return settings
   const { limit } = rateLimit
   const window = Duration.toMillis(Duration.fromInputUnsafe(rateLimit.window))
@@ -273,13 +281,16 @@ const items = ({ idempotencyWindow = "1 day" }: { readonly idempotencyWindow?: D
       priority,
       availableAt:
         availableAt === undefined
-          ? now + Duration.toMillis(Duration.fromInputUnsafe(delay))
+          ? instant(now + Duration.toMillis(Duration.fromInputUnsafe(delay)))
           : DateTime.toEpochMillis(availableAt),
       ...(key !== undefined && { key }),
-      ...(idempotencyKey !== undefined && { idempotency: { key: idempotencyKey, until: now + window } })
+      ...(idempotencyKey !== undefined && { idempotency: { key: idempotencyKey, until: instant(now + window) } })
     }
   })
 }
+
+/** Whole, and not beyond what stores can hold: an endless delay is a very long one. */
+const instant = (millis: number): number => Math.min(Math.ceil(millis), Number.MAX_SAFE_INTEGER)
 
 /** Offers again, in turn (W20), until there is room. */
 const offerer = (

@@ -122,7 +122,7 @@ class Pool<Item, Output, Error, R> {
     const beat = Effect.gen(function* () {
       const beating = [...hands]
       if (beating.length === 0) return
-      const until = (yield* Clock.currentTimeMillis) + Duration.toMillis(source.visibility)
+      const until = Math.ceil((yield* Clock.currentTimeMillis) + Duration.toMillis(source.visibility))
       const held = yield* source.driver.extend(
         source.settings,
         beating.map(({ delivery: { id, token } }) => ({ id, token })),
@@ -171,7 +171,7 @@ class Pool<Item, Output, Error, R> {
       Effect.gen({ self: this }, function* () {
         const { driver, settings, visibility } = this.source
         const now = yield* Clock.currentTimeMillis
-        const until = now + Duration.toMillis(visibility)
+        const until = Math.ceil(now + Duration.toMillis(visibility))
         const { deliveries, wakeAt } = yield* driver.claim(settings, { max, until, now })
         const hands = deliveries.map((delivery): Hand => ({ delivery, fiber: undefined, ended: undefined }))
         for (const hand of hands) this.hands.add(hand)
@@ -245,7 +245,10 @@ class Pool<Item, Output, Error, R> {
       const delay = yield* RetryDelay.after(retry, hand.delivery.failures + 1)
       if (delay === undefined) return codec.deathOf(exit.cause)
       const now = yield* Clock.currentTimeMillis
-      return { _tag: "Retry", availableAt: now + Duration.toMillis(delay) }
+      return {
+        _tag: "Retry",
+        availableAt: Math.min(Math.ceil(now + Duration.toMillis(delay)), Number.MAX_SAFE_INTEGER)
+      }
     })
   }
 

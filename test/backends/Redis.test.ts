@@ -142,7 +142,7 @@ describe("a server that is away", () => {
           Array.from({ length: 300 }, (_, n) => [n, n + 1])
         )
         assert.deepStrictEqual(yield* persistence.get("c", "n"), { id: "n", version: 300, body: { n: 299 } })
-      }).pipe(Effect.provide([Redis.stores(options), Logger.layer([])]))
+      }).pipe(Effect.provide(Redis.stores(options)), Effect.provide(Logger.layer([])))
     })
   )
 })

@@ -46,7 +46,7 @@ const met = (witness: Witness) =>
   })
 
 describe("embedded", () => {
-  it.live("X1-X5: the database reaches its limit of pages, or may only be read", () =>
+  it.live("X1-X6: the database reaches its limit of pages, or may only be read", () =>
     Effect.gen(function* () {
       const filename = yield* temporaryFile
       const { refused } = yield* Storm.run({
@@ -73,7 +73,7 @@ describe("embedded", () => {
   )
 
   // Needs a file system of its own; the limit of pages above needs nothing.
-  it.live.runIf(process.platform === "linux" && process.getuid?.() === 0)("X1-X5: the disk is full", () =>
+  it.live.runIf(process.platform === "linux" && process.getuid?.() === 0)("X1-X6: the disk is full", () =>
     Effect.gen(function* () {
       const disk = yield* smallDisk
       const filename = join(disk, "tutti.db")

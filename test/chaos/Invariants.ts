@@ -5,8 +5,10 @@
  *   X2. Versions are gapless, no step has two outcomes, a run begins and ends once (`LogAudit`), positions grow.
  *   X3. Every accepted run ended, with the outcome it has without faults.
  *   X4. Nothing is written twice: no id occurs twice, and no appender's event that its writer does not know.
- *   X5. The subscriber heard every event at least once, and for the first time in the order of the log.
+ *   X5. A live subscription heard every event at least once, and for the first time in the order of the log.
+ *   X6. A durable subscriber handled every event at least once, and for the first time in the order of its stream.
  */
+import * as Arr from "effect/Array"
 import type { StoredEvent } from "../../src/event-store/Envelope.ts"
 import * as LogAudit from "../../src/testing/LogAudit.ts"
 import type { Witness } from "./Workload.ts"
@@ -18,7 +20,10 @@ export const problems = (witness: Witness, log: ReadonlyArray<StoredEvent>): Rea
   ...positions(log),
   ...unfinished(witness, log),
   ...strangers(witness, log),
-  ...unheard(witness.heard, log)
+  ...unheard("X5", witness.heard, log),
+  ...disorder("X5", firsts(witness.heard)),
+  ...unheard("X6", witness.handled, log),
+  ...byStream(firsts(witness.handled)).flatMap((events) => disorder("X6", events))
 ]
 
 const lost = ({ acknowledged }: Witness, log: ReadonlyArray<StoredEvent>): ReadonlyArray<string> => {
@@ -56,20 +61,33 @@ const strangers = ({ acknowledged }: Witness, log: ReadonlyArray<StoredEvent>): 
   })
 }
 
-const unheard = (heard: ReadonlyArray<StoredEvent>, log: ReadonlyArray<StoredEvent>): ReadonlyArray<string> => {
+/** Each event as it was heard for the first time. */
+const firsts = (heard: ReadonlyArray<StoredEvent>): ReadonlyArray<StoredEvent> => {
   const known = new Set<string>()
-  const first = heard.filter(({ id }) => !known.has(id) && known.add(id))
-  const missed = log
-    .filter(({ id }) => !known.has(id))
-    .map(({ stream, version }) => `X5: ${stream}@${version} was not heard`)
-  const disorder = first.flatMap(({ position }, index) =>
-    index === 0 || position > first[index - 1]!.position
-      ? []
-      : [`X5: position ${position} was heard after a higher one`]
-  )
-  const inLog = new Set(log.map(({ id }) => id))
-  const ghosts = first
-    .filter(({ id }) => !inLog.has(id))
-    .map(({ stream, version }) => `X5: ${stream}@${version} was heard and is not in the log`)
-  return [...missed, ...disorder, ...ghosts]
+  return heard.filter(({ id }) => !known.has(id) && known.add(id))
 }
+
+const byStream = (events: ReadonlyArray<StoredEvent>): ReadonlyArray<ReadonlyArray<StoredEvent>> =>
+  Object.values(Arr.groupBy(events, ({ stream }) => stream))
+
+const place = ({ stream, version }: StoredEvent) => `${stream}@${version}`
+
+const unheard = (
+  invariant: string,
+  heard: ReadonlyArray<StoredEvent>,
+  log: ReadonlyArray<StoredEvent>
+): ReadonlyArray<string> => {
+  const known = new Set(heard.map(({ id }) => id))
+  const inLog = new Set(log.map(({ id }) => id))
+  return [
+    ...log.filter(({ id }) => !known.has(id)).map((event) => `${invariant}: ${place(event)} was not heard`),
+    ...heard.filter(({ id }) => !inLog.has(id)).map((event) => `${invariant}: ${place(event)} is not in the log`)
+  ]
+}
+
+const disorder = (invariant: string, events: ReadonlyArray<StoredEvent>): ReadonlyArray<string> =>
+  events.flatMap((event, index) =>
+    index === 0 || event.position > events[index - 1]!.position
+      ? []
+      : [`${invariant}: ${place(event)} was heard after ${place(events[index - 1]!)}`]
+  )

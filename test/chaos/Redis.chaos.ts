@@ -11,8 +11,8 @@ const options = (url: string, whenDown: "wait" | "fail"): Redis.Options => ({
   url,
   prefix: "storm",
   whenDown,
-  responseTimeout: "1 second",
-  connectTimeout: "1 second",
+  responseTimeout: "2 seconds",
+  connectTimeout: "2 seconds",
   engine: { lease: "3 seconds", grace: "1 second" }
 })
 
@@ -20,7 +20,7 @@ const proxied = (proxy: TcpProxy.TcpProxy) => `redis://127.0.0.1:${proxy.port}`
 
 describe("redis", () => {
   for (const whenDown of ["wait", "fail"] as const) {
-    it.live(`X1-X5: the server is killed, restarted and frozen; clients ${whenDown}`, () =>
+    it.live(`X1-X6: the server is killed, restarted and frozen; clients ${whenDown}`, () =>
       Effect.gen(function* () {
         const server = yield* Servers.redis({ settings: { appendfsync: "always" } })
         const { refused } = yield* Storm.run({
@@ -33,7 +33,7 @@ describe("redis", () => {
       })
     )
 
-    it.live(`X1-X5: connections are cut, refused, half-open, stalled and slow; clients ${whenDown}`, () =>
+    it.live(`X1-X6: connections are cut, refused, half-open, stalled and slow; clients ${whenDown}`, () =>
       Effect.gen(function* () {
         const server = yield* Servers.redis()
         const proxy = yield* TcpProxy.make(server.port)
@@ -56,7 +56,7 @@ describe("redis", () => {
 })
 
 describe("redis cluster", () => {
-  it.live("X1-X5: the node that has the log, and one that has not, are killed and frozen", () =>
+  it.live("X1-X6: the node that has the log, and one that has not, are killed and frozen", () =>
     Effect.gen(function* () {
       const cluster = yield* Servers.redisCluster()
       const owner = yield* ownerOf(cluster.nodes)

@@ -28,7 +28,7 @@ export const restarted = (server: Server): Fault => ({
 })
 
 /** Longer than the client is ready to wait for an answer. */
-const longerThanPatience = "2500 millis"
+const longerThanPatience = "4 seconds"
 
 /** SIGSTOP: connections stay, answers do not come. */
 export const frozen = (server: Server): Fault => ({
@@ -83,9 +83,9 @@ export const slow = (proxy: TcpProxy): Fault => ({
   stopsWrites: false
 })
 
-/** Asks until the answer is yes, for at most twenty seconds. */
-export const eventually = (what: string, check: Effect.Effect<boolean>) =>
+/** Asks until the answer is yes, for at most a minute. */
+export const eventually = <E>(what: string, check: Effect.Effect<boolean, E>) =>
   Effect.repeat(check, { until: (yes) => yes, schedule: Schedule.spaced("10 millis") }).pipe(
-    Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => notHappened(what) }),
+    Effect.timeoutOrElse({ duration: "60 seconds", orElse: () => notHappened(what) }),
     Effect.asVoid
   )

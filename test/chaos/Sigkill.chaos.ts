@@ -5,7 +5,7 @@ import { survives } from "../durable/sigkill/survives.ts"
 import * as Servers from "../servers/Servers.ts"
 import { rounds } from "./Storm.ts"
 
-const kills = 8 * rounds
+const kills = 5 * rounds
 
 describe("a process is killed again and again", () => {
   it.live("K1-K5: on Postgres", () =>

@@ -1,5 +1,5 @@
 /**
- * What goes on while things break: appends, runs and a subscriber, and what each of them was told.
+ * What goes on while things break: appends, runs, a live subscription and a durable subscriber, and what each was told.
  *
  * Whoever meets a typed, retryable error tries the very same thing again, as a careful user would. Anything else that
  * goes wrong ends the load, and with it the test.
@@ -18,6 +18,9 @@ import * as Timer from "../../src/durable/Timer.ts"
 import type { NewEvent, StoredEvent, StreamId } from "../../src/event-store/Envelope.ts"
 import { EventStore } from "../../src/event-store/EventStore.ts"
 import type { EventStoreError, VersionConflict } from "../../src/event-store/EventStoreError.ts"
+import * as Subscriber from "../../src/events/Subscriber.ts"
+import type { Persistence } from "../../src/persistence/Persistence.ts"
+import type * as Storm from "./Storm.ts"
 
 /** What the load was told, to be held against the log. */
 export interface Witness {
@@ -25,20 +28,19 @@ export interface Witness {
   readonly acknowledged: Map<string, { readonly stream: string; readonly version: number }>
   /** Accepted runs, and their outcomes as far as they are known. */
   readonly runs: Map<string, { readonly expected: string; outcome: string | undefined }>
-  /** What the subscriber heard, in its order. */
+  /** What the live subscription heard, in its order. */
   readonly heard: Array<StoredEvent>
+  /** What the durable subscriber handled, in its order. */
+  readonly handled: Array<StoredEvent>
   /** Typed errors that were answered by another try. */
   refused: number
 }
 
-export interface Workload {
+export interface Workload extends Storm.Load<
+  EventStore | Persistence | Engine | Orchestration.Registered<"Chaos">
+> {
   readonly witness: Witness
   readonly layer: Layer.Layer<Orchestration.Registered<"Chaos">, unknown, Engine>
-  /** Goes on until `stop`, then ends what it began and hears what it missed. */
-  readonly load: Effect.Effect<void, unknown, EventStore | Engine | Orchestration.Registered<"Chaos">>
-  readonly stop: Effect.Effect<void>
-  /** Succeeds once so many more events were acknowledged and another run has ended. */
-  readonly progress: (events: number) => Effect.Effect<void, unknown>
 }
 
 const appenders = 4
@@ -74,7 +76,7 @@ const isRefusal = (error: VersionConflict | EventStoreError) =>
   error._tag === "EventStoreError" && error.reason._tag === "StoreUnavailable"
 
 export const make = (): Workload => {
-  const witness: Witness = { acknowledged: new Map(), runs: new Map(), heard: [], refused: 0 }
+  const witness: Witness = { acknowledged: new Map(), runs: new Map(), heard: [], handled: [], refused: 0 }
   let stopping = false
   const refused = Effect.sync(() => void witness.refused++)
 
@@ -134,11 +136,24 @@ export const make = (): Workload => {
     )
   })
 
+  const Handler = Subscriber.make("chaos", {
+    handler: (event) => Effect.sync(() => void witness.handled.push(event)),
+    lease: "3 seconds"
+  })
+  const subscribe = Subscriber.start(Handler).pipe(
+    Effect.tapError(() => refused),
+    Effect.retry(nap),
+    Effect.andThen(Effect.never),
+    Effect.scoped
+  )
+
   const hearAll = Effect.gen(function* () {
     const store = yield* EventStore
     const head = yield* Effect.retry(store.head, nap)
     yield* Effect.repeat(
-      Effect.sync(() => (witness.heard.at(-1)?.position ?? 0) >= head),
+      Effect.sync(
+        () => (witness.heard.at(-1)?.position ?? 0) >= head && distinct(witness.handled) >= distinct(witness.heard)
+      ),
       { until: (all) => all, schedule: nap }
     )
   })
@@ -150,9 +165,11 @@ export const make = (): Workload => {
     layer: Chaos.layer,
     load: Effect.all(clients, { concurrency: "unbounded", discard: true }).pipe(
       Effect.andThen(hearAll),
-      Effect.raceFirst(listen)
+      Effect.raceFirst(listen),
+      Effect.raceFirst(subscribe)
     ),
     stop: Effect.sync(() => void (stopping = true)),
+    acknowledged: () => witness.acknowledged.size,
     progress: (events) =>
       Effect.suspend(() => {
         const target = witness.acknowledged.size + events
@@ -171,9 +188,11 @@ export const make = (): Workload => {
   }
 }
 
+const distinct = (events: ReadonlyArray<StoredEvent>) => new Set(events.map(({ id }) => id)).size
+
 const endedRuns = ({ runs }: Witness) => [...runs.values()].filter(({ outcome }) => outcome !== undefined).length
 
 /** What the load has seen, in half a sentence. */
 export const describe = (witness: Witness): string =>
-  `${witness.acknowledged.size} events acknowledged, ${witness.heard.length} heard, ` +
+  `${witness.acknowledged.size} events acknowledged, ${witness.heard.length} heard, ${witness.handled.length} handled, ` +
   `${endedRuns(witness)} of ${witness.runs.size} runs ended, ${witness.refused} tries refused`

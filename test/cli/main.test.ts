@@ -1,41 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { spawn } from "node:child_process"
 import * as Fs from "node:fs"
-import * as Os from "node:os"
 import * as Path from "node:path"
-
-const main = Path.resolve("src/cli/main.ts")
-
-interface Ended {
-  readonly code: number | null
-  readonly out: string
-  readonly err: string
-}
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "tutti-cli-"))),
-  (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true, force: true }))
-)
-
-/** Runs the command in a folder, to its end or until `kill` says so. */
-const tutti = (cwd: string, args: ReadonlyArray<string>, kill?: (out: string) => boolean) =>
-  Effect.callback<Ended>((resume) => {
-    const child = spawn(
-      process.execPath,
-      ["--conditions=tutti-source", "--disable-warning=ExperimentalWarning", main, ...args],
-      { cwd, env: { ...process.env, NO_COLOR: "1" } }
-    )
-    let out = ""
-    let err = ""
-    child.stdout.on("data", (chunk) => {
-      out += chunk
-      if (kill?.(out) === true) child.kill("SIGKILL")
-    })
-    child.stderr.on("data", (chunk) => (err += chunk))
-    child.on("close", (code) => resume(Effect.succeed({ code, out, err })))
-    return Effect.sync(() => void child.kill("SIGKILL"))
-  })
+import { type Ended, folder, tutti } from "./command.ts"
 
 /** A small repository with a bit of everything that an audit looks at. */
 const repository = Effect.map(folder, (root) => {

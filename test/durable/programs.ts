@@ -1,6 +1,8 @@
 /**
  * Programs that use each durable primitive and pattern at least once, with the outcome that each one has on every engine.
  *
+ * Histories of them are golden (`../golden`): do not change a program, write another one.
+ *
  * A program is made anew for each run of it. Steps that matter to the outside world append to `outside`, once for each
  * idempotency key: `effects` is what the outside world then holds, in any order.
  */

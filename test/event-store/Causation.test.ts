@@ -122,6 +122,8 @@ describe("Causation", () => {
         consequences: { e5: { e6: {} } },
         complete: false
       })
+      const first = yield* Causation.why("e0", { maxEvents: 2 })
+      assert.deepStrictEqual([shown(first).consequences, first.complete], [{ e1: { e2: {} } }, false])
       const near = yield* Causation.why("e2", { maxScanned: 5 })
       assert.deepStrictEqual([shown(near).consequences, near.complete], [{ e3: { e4: {} } }, false])
       assert.strictEqual((yield* Effect.flip(Causation.why("e7", { maxScanned: 5 })))._tag, "EventNotFound")

@@ -1,30 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Memory from "../../src/backends/Memory.ts"
 import type { Json, StoredEvent, StreamId } from "../../src/event-store/Envelope.ts"
-import * as EventStore from "../../src/event-store/EventStore.ts"
-import type { EventStoreDriver } from "../../src/event-store/EventStoreDriver.ts"
+import { EventStore } from "../../src/event-store/EventStore.ts"
 import * as LogExport from "../../src/event-store/LogExport.ts"
 import * as LogImport from "../../src/event-store/LogImport.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
-import * as FaultStore from "../../src/testing/FaultStore.ts"
 import { backends } from "../backends.ts"
-
-type Stores = EventStore.EventStore | EventStoreDriver | Persistence
-
-const stores = (state: Memory.MemoryState) => Memory.storesOf(state)
-
-const within =
-  (state: Memory.MemoryState) =>
-  <A, E>(self: Effect.Effect<A, E, Stores>) =>
-    Effect.provide(self, stores(state), { local: true })
+import { dyingStores, fresh, within } from "./dyingStores.ts"
 
 const append = (stream: string, payloads: ReadonlyArray<Json>, expected: number) =>
-  EventStore.EventStore.use((store) =>
+  EventStore.use((store) =>
     store.append(
       stream as StreamId,
       payloads.map((data, index) => ({
@@ -41,7 +30,7 @@ const odd: ReadonlyArray<Json> = [null, true, -0.5, 1e21, "a\u0000b\u2028\n\rðŸ˜
 
 /** A log of several streams, interleaved, some with a forgotten beginning, one deleted. */
 const seed = Effect.gen(function* () {
-  const store = yield* EventStore.EventStore
+  const store = yield* EventStore
   yield* append("order/1", odd, 0)
   yield* append("order/2", ["first"], 0)
   yield* append("order/1", ["later"], odd.length)
@@ -66,9 +55,7 @@ const seed = Effect.gen(function* () {
 
 const portable = ({ position: _, ...event }: StoredEvent) => event
 
-const log = EventStore.EventStore.use((store) =>
-  Effect.map(Stream.runCollect(store.readAll()), (events) => events.map(portable))
-)
+const log = EventStore.use((store) => Effect.map(Stream.runCollect(store.readAll()), (events) => events.map(portable)))
 
 const exported = (options?: LogExport.Options) =>
   Effect.map(Stream.runCollect(LogExport.lines(options)), (lines) => lines)
@@ -90,7 +77,7 @@ for (const { layer, name } of backends) {
           const again = yield* imported(lines)
           assert.deepStrictEqual(again, { events: 0, known: original.length, documents: 0, kept: 2, barred: [] })
           assert.deepStrictEqual(yield* log, original)
-          assert.strictEqual(yield* EventStore.EventStore.use((store) => store.version("long" as StreamId)), 1200)
+          assert.strictEqual(yield* EventStore.use((store) => store.version("long" as StreamId)), 1200)
           const documents = yield* Persistence.use((persistence) => persistence.query("kept"))
           assert.deepStrictEqual(
             documents.map(({ body, id }) => [id, body]),
@@ -107,8 +94,6 @@ for (const { layer, name } of backends) {
     )
   })
 }
-
-const fresh = <A, E>(self: Effect.Effect<A, E, Stores>) => Effect.suspend(() => within(Memory.makeState())(self))
 
 describe("LogImport", () => {
   it.effect("exports follow one another, and may be of some streams only", () =>
@@ -150,9 +135,9 @@ describe("LogImport", () => {
       yield* fresh(
         Effect.gen(function* () {
           yield* imported(lines)
-          yield* EventStore.EventStore.use((store) => store.truncateBefore("order/1" as StreamId, 3))
+          yield* EventStore.use((store) => store.truncateBefore("order/1" as StreamId, 3))
           assert.deepInclude(yield* imported(lines), { events: 0, known: 3 })
-          yield* EventStore.EventStore.use((store) => store.delete("order/1" as StreamId))
+          yield* EventStore.use((store) => store.delete("order/1" as StreamId))
           assert.deepInclude(yield* imported(lines), { events: 0, barred: ["order/1" as StreamId] })
           assert.deepStrictEqual(yield* log, [])
         })
@@ -203,7 +188,7 @@ describe("LogImport", () => {
         for (const when of ["before", "after"] as const) {
           const target = Memory.makeState()
           const exit = yield* Effect.exit(
-            imported(lines).pipe(Effect.provide(failing(target, stop, when), { local: true }))
+            imported(lines).pipe(Effect.provide(dyingStores(target, stop, when), { local: true }))
           )
           if (Exit.isFailure(exit)) crashed++
           yield* within(target)(imported(lines))
@@ -236,8 +221,7 @@ describe("LogImport", () => {
             )
           )
           versions.set(name, version + count)
-          if (cut)
-            yield* source(EventStore.EventStore.use((store) => store.truncateBefore(name as StreamId, version + keep)))
+          if (cut) yield* source(EventStore.use((store) => store.truncateBefore(name as StreamId, version + keep)))
         }
         const [lines, original] = yield* source(Effect.all([exported(), log]))
         yield* fresh(
@@ -251,18 +235,3 @@ describe("LogImport", () => {
       })
   )
 })
-
-/** Stores that die at a mutation, and do nothing from then on. */
-const failing = (state: Memory.MemoryState, stop: number, when: "before" | "after") => {
-  let mutations = 0
-  const fault: FaultStore.Fault = () => (mutation) =>
-    Effect.suspend(() => {
-      mutations++
-      if (mutations < stop) return mutation
-      return mutations === stop && when === "after"
-        ? Effect.andThen(mutation, Effect.die("crash"))
-        : Effect.die("crash")
-    })
-  const faulty = FaultStore.layer(fault).pipe(Layer.provide(stores(state)))
-  return EventStore.layer.pipe(Layer.provideMerge(faulty))
-}

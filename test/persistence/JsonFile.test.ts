@@ -228,7 +228,7 @@ const writeUntilKilled = (directory: string, puts: number) =>
   Effect.callback<number>((resume) => {
     const child = spawn(
       process.execPath,
-      ["--conditions=tutti-source", "--disable-warning=ExperimentalWarning", "test/persistence/writer.ts", directory],
+      ["--conditions=tutti-source", "--disable-warning=ExperimentalWarning", "test/persistence/worker.ts", directory],
       { stdio: ["ignore", "pipe", "inherit"] }
     )
     let out = ""

@@ -4,14 +4,15 @@ import { fromJson, fromText, toJson, toText } from "../../src/persistence/Postgr
 
 /** Text of characters that PostgreSQL has trouble with, their neighbours, and ordinary ones. */
 const Odd = Schema.Array(
-  Schema.Literals(["\0", "\u0001", "\u0002", "a", "\\u0000", "\ud7ff", "\ud800", "\udbff", "\udc00", "\udfff"])
-    .pipe((low) => Schema.Union([low, Schema.Literals(["\ue000", "\ue001", "\uffff", "😀", "\u{10ffff}"])]))
+  Schema.Literals(["\0", "\u0001", "\u0002", "a", "\\u0000", "\ud7ff", "\ud800", "\udbff", "\udc00", "\udfff"]).pipe(
+    (low) => Schema.Union([low, Schema.Literals(["\ue000", "\ue001", "\uffff", "😀", "\u{10ffff}"])])
+  )
 ).check(Schema.isMaxLength(6))
 
 const text = (characters: ReadonlyArray<string>) => characters.join("")
 
 /** What the server would refuse, or change on the way through UTF-8. */
-const isStorable = (text: string) => !text.includes("\0") && text.isWellFormed()
+const isStorable = (text: string) => !/\0|\p{Cs}/u.test(text)
 
 /** As a database orders UTF-8 by its bytes. Halves of pairs stand where their code points would. */
 const order = (one: string, other: string) => {
@@ -44,7 +45,10 @@ describe("PostgresText", () => {
   it.prop("documents come back, in text that JSONB takes", [Odd, Odd], ([key, value]) => {
     const document = { [`k${text(key)}`]: [text(value), { deep: text(value) }, 1, null, true] }
     const json = toJson(document)
-    assert.notMatch(json, /\\u0000|\\ud[89a-f]/)
+    JSON.parse(json, (key, value) => {
+      assert.isTrue(isStorable(key) && isStorable(String(value)))
+      return value
+    })
     assert.deepStrictEqual(fromJson(json), document)
   })
 

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import { TestClock } from "effect/testing"
 import * as IoRedis from "../../src/backends/IoRedis.ts"
 import type { StreamId } from "../../src/event-store/Envelope.ts"
@@ -122,6 +123,9 @@ describe("expiry", () => {
       assert.deepStrictEqual(yield* idsOf(one, {}), ["a", "b"])
       yield* TestClock.setTime(1000)
       assert.deepStrictEqual(yield* idsOf(one, {}), ["b"])
+      // The name of what has expired is free before it is removed.
+      assert.isTrue(yield* one.putAll([{ ...run("a", "again"), expected: 0, expiresAt: 2000 }]))
+      assert.strictEqual((yield* one.get("runs", "a"))?.version, 1)
       // A put that does not expire any more.
       yield* one.putAll([run("b", "running")])
       yield* TestClock.setTime(9000)
@@ -156,7 +160,7 @@ describe("unknown outcomes", () => {
       assert.strictEqual(losses, 4)
       assert.strictEqual((yield* one.get("runs", "a"))?.version, 2)
       assert.isFalse(yield* one.putAll([{ ...run("a", "running"), expected: 1 }]))
-    })
+    }).pipe(Effect.provide(Logger.layer([])))
   )
 })
 

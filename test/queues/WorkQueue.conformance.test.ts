@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { queueBackends } from "./drivers.ts"
 import * as WorkQueueConformance from "../../src/testing/conformance/WorkQueueConformance.ts"
+import { workQueueSaboteurs } from "../../src/testing/conformance/WorkQueueSaboteurs.ts"
 
 for (const { layer, name: backend } of queueBackends) {
   describe(`work queue: ${backend}`, () => {
@@ -11,9 +12,27 @@ for (const { layer, name: backend } of queueBackends) {
   })
 }
 
-it("the suite has a check for each invariant, in order", () => {
-  assert.deepStrictEqual(
-    WorkQueueConformance.cases.map(({ id }) => id),
-    Array.from({ length: 16 }, (_, index) => `W${index + 1}`)
-  )
+describe("saboteurs", () => {
+  it("there is one for each invariant", () => {
+    const invariants = WorkQueueConformance.cases.map(({ id }) => id)
+    assert.deepStrictEqual(
+      invariants,
+      Array.from({ length: 16 }, (_, index) => `W${index + 1}`)
+    )
+    assert.deepStrictEqual(
+      workQueueSaboteurs.map(({ invariant }) => invariant),
+      invariants
+    )
+  })
+
+  for (const { invariant, layer, name } of workQueueSaboteurs) {
+    it.effect(`${invariant} catches a driver that ${name}`, () =>
+      Effect.gen(function* () {
+        const { check } = WorkQueueConformance.cases.find(({ id }) => id === invariant)!
+        const failure = yield* check.pipe(Effect.provide(layer), Effect.flip)
+        assert.strictEqual(failure.invariant, invariant, String(failure))
+        assert.notInclude(failure.what, "could not finish")
+      })
+    )
+  }
 })

@@ -52,52 +52,49 @@ export const makeWorld: Effect.Effect<World, never, EventStore | Persistence> = 
         types.map((type) => ({ type, data: {} })),
         "Any"
       ),
-    process: Effect.sync((): Process => {
-      const id = processes++
-      let fate: (puts: ReadonlyArray<Put>) => Fate = () => "done"
-      const liveness: Lease.Liveness = { instance: { id }, isGone: ({ id }) => gone.has(id as number) }
-      const living = <A>(effect: Effect.Effect<A, PersistenceError>): Effect.Effect<A, PersistenceError> =>
-        Effect.suspend(() => (gone.has(id) ? dead : effect))
-      const within = <A, E>(effect: Effect.Effect<A, E>) =>
-        Effect.suspend(() =>
-          gone.has(id)
-            ? Effect.never
-            : Effect.flatMap(effect, (value) => (gone.has(id) ? Effect.never : Effect.succeed(value)))
-        )
-      const mortal: Persistence["Service"] = {
-        get: (collection, id) => living(persistence.get(collection, id)),
-        query: (collection, query) => living(persistence.query(collection, query)),
-        delete: (collection, id) => living(persistence.delete(collection, id)),
-        putAll: (puts) =>
-          living(
-            Effect.suspend(() => {
-              const decided = fate(puts)
-              if (decided === "done") return persistence.putAll(puts)
-              const die = Effect.suspend(() =>
-                Effect.andThen(
-                  Effect.sync(() => gone.add(id)),
-                  dead
-                )
-              )
-              return decided === "crash before" ? die : Effect.andThen(persistence.putAll(puts), die)
-            })
-          )
-      }
-      const services = Context.make(EventStore, store).pipe(
-        Context.add(Persistence, mortal),
-        Context.add(Lease.CurrentLiveness, liveness)
-      )
-      return {
-        // A dead process does not finish what it has in hand.
-        start: ({ options, ...subscriber }) =>
-          Effect.provideContext(Subscriber.start({ ...subscriber, options: { ...options, grace: 0 } }), services),
-        kill: Effect.sync(() => void gone.add(id)),
-        decide: (by) => (fate = by),
-        within
-      }
-    })
+    process: Effect.sync(() => makeProcess({ store, persistence, gone, id: processes++ }))
   }
 })
+
+interface Place {
+  readonly store: EventStore["Service"]
+  readonly persistence: Persistence["Service"]
+  readonly gone: Set<number>
+  readonly id: number
+}
+
+const makeProcess = ({ gone, id, persistence, store }: Place): Process => {
+  let fate: (puts: ReadonlyArray<Put>) => Fate = () => "done"
+  const kill = Effect.sync(() => void gone.add(id))
+  const living = <A>(effect: Effect.Effect<A, PersistenceError>): Effect.Effect<A, PersistenceError> =>
+    Effect.suspend(() => (gone.has(id) ? dead : effect))
+  const putAll = (puts: ReadonlyArray<Put>) => {
+    const decided = fate(puts)
+    if (decided === "done") return persistence.putAll(puts)
+    const die = Effect.andThen(kill, dead)
+    return decided === "crash before" ? die : Effect.andThen(persistence.putAll(puts), die)
+  }
+  const mortal: Persistence["Service"] = {
+    get: (collection, id) => living(persistence.get(collection, id)),
+    query: (collection, query) => living(persistence.query(collection, query)),
+    delete: (collection, id) => living(persistence.delete(collection, id)),
+    putAll: (puts) => living(Effect.suspend(() => putAll(puts)))
+  }
+  const liveness: Lease.Liveness = { instance: { id }, isGone: ({ id }) => gone.has(id as number) }
+  const services = Context.make(EventStore, store).pipe(
+    Context.add(Persistence, mortal),
+    Context.add(Lease.CurrentLiveness, liveness)
+  )
+  const unlessDead = <A>(value: A) => (gone.has(id) ? Effect.never : Effect.succeed(value))
+  return {
+    // A dead process does not finish what it has in hand.
+    start: ({ options, ...subscriber }) =>
+      Effect.provideContext(Subscriber.start({ ...subscriber, options: { ...options, grace: 0 } }), services),
+    kill,
+    decide: (by) => (fate = by),
+    within: (effect) => Effect.flatMap(Effect.andThen(unlessDead(undefined), effect), unlessDead)
+  }
+}
 
 const dead = Effect.fail(
   new PersistenceError({ operation: "be reached", retryable: false, cause: "the process was killed" })

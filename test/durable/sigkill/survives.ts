@@ -74,7 +74,8 @@ const live = Effect.fnUntraced(function* (place: Place, side: string, target: nu
   return life
 })
 
-const linesOf = (side: string): ReadonlyArray<string> => {
+/** Executions of steps so far: `<pid> <idempotency key>`. */
+export const linesOf = (side: string): ReadonlyArray<string> => {
   try {
     return readFileSync(side, "utf8")
       .split("\n")
@@ -86,6 +87,24 @@ const linesOf = (side: string): ReadonlyArray<string> => {
 
 const isOutcome = ({ type }: StoredEvent) => type === "StepCompleted" || type === "StepFailed"
 const isLeaf = (path: string) => !/(^|\/)Part$/.test(path)
+
+/** What every process that survives prints. */
+export const outcomes = Array.from({ length: runs }, (_, n) => expected(n))
+
+/** K2 and K5. */
+export const checkLog = (log: ReadonlyArray<StoredEvent>): void => {
+  // K2
+  assert.deepStrictEqual(LogAudit.problems(log), [])
+  assert.strictEqual(log.filter(({ type }) => type === "RunCompleted").length, 2 * runs)
+  // K5
+  const undone = log.filter((event) => isOutcome(event) && /undoing/.test(event.meta.path ?? ""))
+  const places = undone.map(({ meta }) => `${meta.runId} ${meta.path}`)
+  assert.strictEqual(new Set(places).size, places.length)
+  const ofRuns = undone.map(({ meta }) => meta.runId!)
+  for (let n = 0; n < runs; n++) {
+    assert.strictEqual(ofRuns.filter((run) => run === `Trip/${n}`).length, n % 2 === 0 ? 3 : 0, `Trip/${n}`)
+  }
+}
 
 /** Kills the worker so many times, lets it end, and checks K1 to K5. */
 export const survives = Effect.fnUntraced(
@@ -104,16 +123,9 @@ export const survives = Effect.fnUntraced(
     assert.isAtLeast(killed, kills, `only ${killed} kills: ${last.errors}`)
 
     // K1
-    assert.deepStrictEqual(
-      JSON.parse(last.output),
-      Array.from({ length: runs }, (_, n) => expected(n)),
-      last.errors
-    )
-
+    assert.deepStrictEqual(JSON.parse(last.output), outcomes, last.errors)
     const log = yield* LogAudit.readAll
-    // K2
-    assert.deepStrictEqual(LogAudit.problems(log), [])
-    assert.strictEqual(log.filter(({ type }) => type === "RunCompleted").length, 2 * runs)
+    checkLog(log)
 
     // K3: a record that the log had when a process was gone is followed by no execution in a later one.
     const lines = linesOf(side)
@@ -137,15 +149,6 @@ export const survives = Effect.fnUntraced(
     const executions = new Map<string, number>()
     for (const line of lines) executions.set(line, (executions.get(line) ?? 0) + 1)
     for (const [line, count] of executions) assert.isAtMost(count, line.endsWith("/flaky") ? 3 : 1, line)
-
-    // K5
-    const undone = log.filter((event) => isOutcome(event) && /undoing/.test(event.meta.path ?? ""))
-    const places = undone.map(({ meta }) => `${meta.runId} ${meta.path}`)
-    assert.strictEqual(new Set(places).size, places.length)
-    const ofRuns = undone.map(({ meta }) => meta.runId!)
-    for (let n = 0; n < runs; n++) {
-      assert.strictEqual(ofRuns.filter((run) => run === `Trip/${n}`).length, n % 2 === 0 ? 3 : 0, `Trip/${n}`)
-    }
   },
   (effect, place) =>
     Effect.flatMap(

@@ -1,0 +1,53 @@
+import * as Effect from "effect/Effect"
+import * as Process from "node:process"
+import * as RunCausation from "../durable/RunCausation.ts"
+import * as Causation from "../event-store/Causation.ts"
+import type { StoredEvent, StreamId } from "../event-store/Envelope.ts"
+import { EventStore } from "../event-store/EventStore.ts"
+import * as Format from "./Format.ts"
+import * as Journal from "./Journal.ts"
+import { sentenceOf, type Verb, workError } from "./Verb.ts"
+
+export const verb: Verb = {
+  summary: "Tell what caused an event, and what it caused. Named by its id, or by STREAM@VERSION.",
+  usage: "why EVENT [--db FILE]",
+  options: {},
+  words: 1,
+  run: (args) =>
+    Effect.gen(function* () {
+      const id = yield* idOf(args.words[0]!)
+      const why = yield* Causation.why(id, { causeOf: RunCausation.causeOf })
+      Process.stdout.write(shown(why).join(""))
+    }).pipe(
+      Effect.mapError((error) => (error._tag === "CliError" ? error : workError(sentenceOf(error)))),
+      Effect.provide(Journal.existingStores(args))
+    )
+}
+
+const idOf = (word: string) =>
+  Effect.gen(function* () {
+    const [, stream, version] = /^(.+)@(\d+)$/.exec(word) ?? []
+    if (stream === undefined) return word
+    const at = Number(version)
+    const store = yield* EventStore
+    const [event] = yield* store.readArray(stream as StreamId, { from: at, to: at })
+    return event === undefined ? yield* workError(`Stream "${stream}" has no event ${at}, or no longer.`) : event.id
+  })
+
+/** Causes first, the event itself marked, then what came of it, indented by how indirectly. */
+const shown = ({ causes, complete, consequences, event, outside }: Causation.Why): ReadonlyArray<string> => [
+  ...(outside === undefined ? [] : [`  not in the log: ${named(outside)}\n`]),
+  ...causes.toReversed().map((cause) => line("  ", cause)),
+  line("> ", event),
+  ...below(consequences, "    "),
+  ...(complete ? [] : ["… and more: the search ended here.\n"])
+]
+
+const named = (reference: Causation.Reference): string =>
+  "id" in reference ? reference.id : `${reference.stream}@${reference.version}`
+
+const below = (consequences: ReadonlyArray<Causation.Consequence>, indent: string): ReadonlyArray<string> =>
+  consequences.flatMap(({ consequences, event }) => [line(indent, event), ...below(consequences, `${indent}  `)])
+
+const line = (indent: string, { meta, stream, type, version }: StoredEvent): string =>
+  `${indent}${Format.timeOf(meta.timestamp)}  ${type}  ${stream}@${version}  ${meta.path ?? ""}`.trimEnd() + "\n"

@@ -103,8 +103,8 @@ const perStep =
       return ((await count(url)) - before) / (runs * steps)
     })
 
-// 1.2 counts the run's own two events: its start and its end.
-const aims = { alone: { of: "value", atMost: 1.2 }, crowded: { of: "value", atMost: 0.15 } } as const
+// 1.2 counts the run's own two events, its start and its end. A renewal of the lease may come on top.
+const aims = { alone: { of: "value", atMost: 1.21 }, crowded: { of: "value", atMost: 0.15 } } as const
 
 await compare(
   "Write transactions",
@@ -118,11 +118,11 @@ await compare(
     ]
   },
   [
-    { name: "Postgres, one run at a time", run: perStep(postgres, transactions, [50, 1]), aim: aims.alone },
+    { name: "Postgres, one run at a time", run: perStep(postgres, transactions, [200, 1]), aim: aims.alone },
     { name: "Postgres, 10 at once", run: perStep(postgres, transactions, [200, 10]), aim: aims.crowded },
     { name: "Postgres, 100 at once", run: perStep(postgres, transactions, [1000, 100]), aim: aims.crowded },
     { name: "DBOS, 10 at once", run: perStep(dbos, transactions, [100, 10]) },
-    { name: "Redis, one run at a time", run: perStep(redisAlways, scripts, [50, 1]), aim: aims.alone },
+    { name: "Redis, one run at a time", run: perStep(redisAlways, scripts, [200, 1]), aim: aims.alone },
     { name: "Redis, 10 at once", run: perStep(redisAlways, scripts, [200, 10]), aim: aims.crowded },
     { name: "Redis, 100 at once", run: perStep(redisAlways, scripts, [1000, 100]), aim: aims.crowded }
   ]

@@ -52,7 +52,7 @@ const within = async <A>(home: "memory" | "embedded", use: (run: Run) => Promise
 const total = 20_000
 const streams = 200
 const fill = Effect.forEach(
-  Array(streams).keys(),
+  Array.from({ length: streams }, (_, stream) => stream),
   (stream) =>
     Counters.append(
       `${stream}`,
@@ -61,6 +61,8 @@ const fill = Effect.forEach(
     ),
   { discard: true }
 )
+
+const count = Effect.flatMap(EventStore.EventStore, (store) => Stream.runCount(store.readAll()))
 
 const decodeAll = Effect.flatMap(EventStore.EventStore, (store) =>
   Stream.runForEachArray(store.readAll({ types: Counters.codec.types, streamPrefix: "counter/" }), (page) =>
@@ -73,10 +75,7 @@ const decodeAll = Effect.flatMap(EventStore.EventStore, (store) =>
 const build = <A>(projection: Projection.Projection<A, typeof Added.Type>) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const { position } = yield* Effect.map(
-        Effect.flatMap(EventStore.EventStore, ({ head }) => head),
-        (position) => ({ position })
-      )
+      const position = yield* Effect.flatMap(EventStore.EventStore, ({ head }) => head)
       const runner = yield* ProjectionRunner.run(projection)
       yield* runner.awaitPosition(position, { timeout: "5 minutes" })
     })
@@ -85,6 +84,7 @@ const build = <A>(projection: Projection.Projection<A, typeof Added.Type>) =>
 const rebuilds = (home: "memory" | "embedded", work: Effect.Effect<unknown, unknown, Services>) => () =>
   within(home, async (run) => {
     await run(fill)
+    if ((await run(count)) !== total) throw new Error("events were lost")
     return perSecond(total, () => run(work))
   })
 

@@ -107,7 +107,7 @@ const rawRedis = (total: number) =>
             concurrency: "unbounded",
             discard: true
           })
-          const [[, entries]] = yield* redis.send<[[string, Array<[string, unknown]>]]>(
+          const [, entries] = yield* redis.send<readonly [string, Array<[string, unknown]>]>(
             ...(["XREADGROUP", "GROUP", "workers", "one", "COUNT", `${batch}`, "STREAMS", key, ">"] as const)
           )
           yield* redis.send("XACK", key, "workers", ...entries.map(([id]) => id))

@@ -19,7 +19,7 @@ import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { Postgres, PostgresError } from "../persistence/Postgres.ts"
 import { type Address, serverOf } from "./PostgresAddress.ts"
 import { postgresError, slow } from "./PostgresFailure.ts"
-import { patience } from "./PostgresPatience.ts"
+import { type Options as Patience, patience } from "./PostgresPatience.ts"
 import * as PostgresSchema from "./PostgresSchema.ts"
 
 /**
@@ -28,7 +28,7 @@ import * as PostgresSchema from "./PostgresSchema.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Options extends Address {
+export interface Options extends Address, Patience {
   readonly ssl?: boolean
   /** Schema that holds the tables. It is created if it is missing. Default `"public"`. */
   readonly schema?: string
@@ -36,11 +36,6 @@ export interface Options extends Address {
   readonly maxConnections?: number
   /** Default `"tutti"`. */
   readonly applicationName?: string
-  /**
-   * `"wait"` (default): operations wait, with a warning in the log, until the server is back; appends beyond the
-   * store's `capacity` are not admitted meanwhile. `"fail"`: they fail with a retryable error.
-   */
-  readonly whenDown?: "wait" | "fail"
   /** A statement that takes longer has failed: for servers that are frozen or cut off. Default 30 seconds. */
   readonly timeout?: Duration.Input
   /** Default 5 seconds. */
@@ -62,7 +57,7 @@ export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Client, PostgresError, Scope.Scope | Reactivity.Reactivity> {
   const server = yield* serverOf(options)
-  const { connectTimeout, schema = "public", timeout, whenDown = "wait", ...connection } = options
+  const { connectTimeout, schema = "public", timeout, ...connection } = options
   const failed = (operation: string) => (error: SqlError) => postgresError({ server, operation, error })
   const pg = yield* Effect.mapError(
     PgClient.make({
@@ -80,7 +75,7 @@ export const make = Effect.fnUntraced(function* (
       duration: deadline,
       orElse: () => Effect.fail(slow({ server, operation, deadline }))
     })
-  return { sql, postgres: Postgres.of(portOf({ server, schema, sql, bounded, patiently: patience(whenDown) })) }
+  return { sql, postgres: Postgres.of(portOf({ server, schema, sql, bounded, patiently: patience(options) })) }
 })
 
 /** The port, and the client under it. */

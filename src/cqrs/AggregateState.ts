@@ -7,10 +7,9 @@
  *       the fold began at the first event or at a snapshot.
  */
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import type { Position, StreamVersion } from "../event-store/Envelope.ts"
-import type { TypedEvent } from "../event-store/EventCodec.ts"
-import type { EventStore } from "../event-store/EventStore.ts"
+import { decodeAll, type TypedEvent } from "../event-store/EventCodec.ts"
+import { EventStore } from "../event-store/EventStore.ts"
 import { EventStoreError, StoreCorrupt } from "../event-store/EventStoreError.ts"
 import type { EventStream } from "../event-store/EventStream.ts"
 
@@ -52,25 +51,36 @@ export const catchUp = <State, Event extends { readonly _tag: string }>(
   id: string,
   options: { readonly from: AggregateState<State>; readonly to?: StreamVersion }
 ): Effect.Effect<AggregateState<State>, EventStoreError, EventStore> =>
-  Effect.suspend(() => {
+  Effect.gen(function* () {
     const { from, to } = options
     const { stream } = folding
+    const store = yield* EventStore
     let current = from
-    const read = stream.read(id, { from: from.version + 1, ...(to !== undefined && { to }) })
-    return Effect.map(
-      Stream.runForEachArray(read, (page) => {
-        if (page[0].stored.version !== current.version + 1) return truncated(stream.streamId(id))
-        current = advance(folding, current, page)
-        return Effect.void
-      }),
-      () => current
-    )
+    while (true) {
+      // Pages by hand: most streams are short, and this is on the path of every command.
+      const page = yield* store.readArray(stream.streamId(id), {
+        from: current.version + 1,
+        ...(to !== undefined && { to }),
+        max: pageSize
+      })
+      const events = yield* decodeAll(stream.codec, page)
+      if (!isNonEmpty(events)) return current
+      if (events[0].stored.version !== current.version + 1) return yield* truncated(stream.streamId(id))
+      current = advance(folding, current, events)
+      if (events.length < pageSize) return current
+    }
   })
+
+const pageSize = 500
+
+type NonEmpty<A> = readonly [A, ...Array<A>]
+
+const isNonEmpty = <A>(events: ReadonlyArray<A>): events is NonEmpty<A> => events.length > 0
 
 const advance = <State, Event extends { readonly _tag: string }>(
   { evolve, remembered }: Folding<State, Event>,
   before: AggregateState<State>,
-  page: readonly [TypedEvent<Event>, ...Array<TypedEvent<Event>>]
+  page: NonEmpty<TypedEvent<Event>>
 ): AggregateState<State> => {
   let { state } = before
   const commands = new Map(before.commands)

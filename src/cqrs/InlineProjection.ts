@@ -93,12 +93,14 @@ const inlineOf = <View, Event extends { readonly _tag: string }>(
   }
   const documents = ViewDocuments.make(projection)
   type State = ViewDocuments.ViewState<View>
-  const apply = (state: State, events: ReadonlyArray<ViewDocuments.ProjectedEvent<Event> | undefined>) =>
-    Effect.reduce(
-      events.filter((event) => event !== undefined),
-      () => state,
-      documents.apply
-    )
+  const apply = (from: State, events: ReadonlyArray<ViewDocuments.ProjectedEvent<Event>>) =>
+    Effect.suspend(() => {
+      let state = from
+      const all = documents.each(events, (projected) => {
+        state = documents.apply(state, projected)
+      })
+      return Effect.map(all, () => state)
+    })
 
   /** The view right before the append, whoever has written what is missing in it. */
   const before = Effect.fnUntraced(function* (collection: string, { expected, id }: Writing<Event>, at: AtEvent) {
@@ -110,7 +112,7 @@ const inlineOf = <View, Event extends { readonly _tag: string }>(
     const missing = yield* EventStore.use((store) =>
       store.readArray(stream.streamId(id), { from: known.seen + 1, to: expected })
     )
-    return yield* apply(known, yield* Effect.forEach(missing, documents.decodeEvent))
+    return yield* apply(known, yield* documents.decode(missing))
   })
 
   return Effect.fnUntraced(function* (writing: Writing<Event>) {

@@ -70,7 +70,7 @@ export class ProjectionFollower<View, Event extends { readonly _tag: string }> {
     this.working = new WorkingSet({
       documents: this.documents,
       persistence: options.persistence,
-      projection: projection.name,
+      projection,
       collection: ProjectionCatalogue.collectionOf(of),
       capacity: options.remembered
     })
@@ -151,8 +151,7 @@ export class ProjectionFollower<View, Event extends { readonly _tag: string }> {
   private commit(page: ReadonlyArray<StoredEvent>, position: Position): Effect.Effect<void, FollowerError> {
     const { persistence } = this.options
     return Effect.gen({ self: this }, function* () {
-      const decoded = yield* Effect.forEach(page, this.documents.decodeEvent)
-      const events = decoded.filter((event) => event !== undefined)
+      const events = yield* this.documents.decode(page)
       while (true) {
         const puts = yield* this.working.fold(events)
         const { phase, stored } = this.checkpoint

@@ -35,17 +35,19 @@ export interface ProjectedEvent<Event> {
 
 /** Turns views into documents, and events into views. */
 export interface ViewDocuments<View, Event> {
-  /** Nothing if the event is of a stream that the projection is not made of. */
-  readonly decodeEvent: (stored: StoredEvent) => Effect.Effect<ProjectedEvent<Event> | undefined, ProjectionFailed>
-  readonly keys: (projected: ProjectedEvent<Event>) => Effect.Effect<ReadonlyArray<string>, ProjectionFailed>
+  /** Those that the projection is made of. */
+  readonly decode: (page: ReadonlyArray<StoredEvent>) => Effect.Effect<Array<ProjectedEvent<Event>>, ProjectionFailed>
+  /** Does something with each event. The first for which it throws is one that the projection cannot take. */
+  readonly each: (
+    events: ReadonlyArray<ProjectedEvent<Event>>,
+    body: (projected: ProjectedEvent<Event>, index: number) => void
+  ) => Effect.Effect<void, ProjectionFailed>
   /** The view of a document. Fails if the schema of the view cannot read it. */
   readonly read: (document: Document | undefined) => Effect.Effect<ViewState<View>, Schema.SchemaError>
   /** What a query asks besides: no marks of what is gone. */
   readonly where: { readonly [field: string]: null }
-  readonly apply: (
-    state: ViewState<View>,
-    projected: ProjectedEvent<Event>
-  ) => Effect.Effect<ViewState<View>, ProjectionFailed>
+  /** The view after an event. Inside `each`. */
+  readonly apply: (state: ViewState<View>, projected: ProjectedEvent<Event>) => ViewState<View>
   /** Puts views if their documents are still the ones that were read. The event is the last that they have seen. */
   readonly puts: (
     collection: string,
@@ -64,17 +66,16 @@ export const make = <View, Event extends { readonly _tag: string }>(
   const { isPerStream } = projection
   const codec = Schema.toCodecJson(projection.view)
   const encode = Schema.encodeSync(codec)
-  const decode = Schema.decodeUnknownEffect(codec)
-  const sources = new Map<string, Source<Event>>(projection.from.map((source) => [source.category, source]))
-
-  const guarded = <A>(at: Omit<ProjectedEvent<unknown>, "event">, body: () => A) =>
-    Effect.try({ try: body, catch: (cause) => failedAt(projection.name, at, cause) })
+  const decodeView = Schema.decodeUnknownEffect(codec)
+  const decoders = decodersOf(projection.from)
+  const fail = (at: Omit<ProjectedEvent<unknown>, "event">, cause: unknown) =>
+    Effect.fail(failedAt(projection.name, at, cause))
 
   const stateOf = ({ body, version }: Document): Effect.Effect<ViewState<View>, Schema.SchemaError> => {
     const { [deletedField]: deleted, [versionField]: seen, ...view } = body
     const state = { stored: version, seen: typeof seen === "number" ? seen : 0 }
     if (deleted === true) return Effect.succeed({ ...state, view: undefined })
-    return Effect.map(decode(view), (view) => ({ ...state, view }))
+    return Effect.map(decodeView(view), (view) => ({ ...state, view }))
   }
   const put = (collection: string, id: string, { seen, stored, view }: ViewState<View>): Put => {
     const at = { collection, id, expected: stored }
@@ -85,28 +86,50 @@ export const make = <View, Event extends { readonly _tag: string }>(
   }
 
   return {
-    decodeEvent: (stored) => {
-      const place = placeOf(stored.stream, stored.version, stored.meta)
-      const source = sources.get(stored.stream.slice(0, stored.stream.indexOf("/")))
-      if (source === undefined || !source.codec.types.includes(stored.type)) return Effect.succeed(undefined)
-      const decoded = source.codec.decode(stored)
-      return Result.isSuccess(decoded)
-        ? Effect.succeed({ event: decoded.success, type: stored.type, place })
-        : Effect.fail(failedAt(projection.name, { place, type: stored.type }, decoded.failure))
-    },
-    keys: (projected) => guarded(projected, () => projection.keys(projected.event, projected.place)),
+    decode: (page) =>
+      Effect.suspend(() => {
+        const events: Array<ProjectedEvent<Event>> = []
+        for (const stored of page) {
+          const { meta, stream, type, version } = stored
+          const decoded = decoders.get(stream.slice(0, stream.indexOf("/")))?.get(type)?.(stored)
+          if (decoded === undefined) continue
+          const at = { type, place: placeOf(stream, version, meta) }
+          if (Result.isFailure(decoded)) return fail(at, decoded.failure)
+          events.push({ ...at, event: decoded.success })
+        }
+        return Effect.succeed(events)
+      }),
+    each: (events, body) =>
+      Effect.suspend(() => {
+        for (let index = 0; index < events.length; index++) {
+          try {
+            body(events[index]!, index)
+          } catch (cause) {
+            return fail(events[index]!, cause)
+          }
+        }
+        return Effect.void
+      }),
     read: (document) => (document === undefined ? Effect.succeed(absent) : stateOf(document)),
     where: isPerStream ? { [deletedField]: null } : {},
-    apply: (state, projected) =>
-      guarded(projected, () => ({
-        view: projection.evolve(state.view, projected.event, projected.place),
-        stored: state.stored,
-        seen: isPerStream ? projected.place.version : 0
-      })),
+    apply: (state, { event, place }) => ({
+      view: projection.evolve(state.view, event, place),
+      stored: state.stored,
+      seen: isPerStream ? place.version : 0
+    }),
     puts: (collection, views, projected) =>
-      guarded(projected, () => views.map(([id, state]) => put(collection, id, state)))
+      Effect.try({
+        try: () => views.map(([id, state]) => put(collection, id, state)),
+        catch: (cause) => failedAt(projection.name, projected, cause)
+      })
   }
 }
+
+/** How to decode an event, by its category and its type. */
+const decodersOf = <Event extends { readonly _tag: string }>(sources: ReadonlyArray<Source<Event>>) =>
+  new Map(
+    sources.map(({ category, codec }) => [category, new Map(codec.types.map((type) => [type, codec.decode]))] as const)
+  )
 
 /** Where an event stands, by its stream's name. */
 export const placeOf = (stream: string, version: StreamVersion, meta: EventMeta): EventPlace => ({

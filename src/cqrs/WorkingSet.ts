@@ -6,16 +6,17 @@
  */
 import * as Effect from "effect/Effect"
 import type { PersistenceError, Persistence, Put } from "../persistence/Persistence.ts"
+import type { Projection } from "./Projection.ts"
 import type { ProjectionFailed } from "./ProjectionError.ts"
 import { absent, failedAt, type ProjectedEvent, type ViewDocuments, type ViewState } from "./ViewDocuments.ts"
 
 /** Documents are read so many at a time. */
 const readConcurrency = 16
 
-export class WorkingSet<View, Event> {
+export class WorkingSet<View, Event extends { readonly _tag: string }> {
   private readonly documents: ViewDocuments<View, Event>
   private readonly persistence: Persistence["Service"]
-  private readonly projection: string
+  private readonly projection: Projection<View, Event>
   private readonly collection: string
   /** At least as many documents as one batch changes; beyond it, those changed longest ago are forgotten. */
   private readonly capacity: number
@@ -25,7 +26,7 @@ export class WorkingSet<View, Event> {
   constructor(options: {
     readonly documents: ViewDocuments<View, Event>
     readonly persistence: Persistence["Service"]
-    readonly projection: string
+    readonly projection: Projection<View, Event>
     readonly collection: string
     readonly capacity: number
   }) {
@@ -42,19 +43,18 @@ export class WorkingSet<View, Event> {
   ): Effect.Effect<ReadonlyArray<Put>, ProjectionFailed | PersistenceError> {
     const { changed, collection, documents, states } = this
     return Effect.gen({ self: this }, function* () {
-      const keys: Array<ReadonlyArray<string>> = []
-      for (const projected of events) keys.push(yield* documents.keys(projected))
+      const keys: Array<Iterable<string>> = []
+      yield* documents.each(events, (projected) => keys.push(this.keysOf(projected)))
       yield* this.load(events, keys)
-      for (let index = 0; index < events.length; index++) {
-        const projected = events[index]!
-        for (const id of new Set(keys[index])) {
+      yield* documents.each(events, (projected, index) => {
+        for (const id of keys[index]!) {
           const before = states.get(id)!
           // It has seen the event already, in the commit that stored it.
           if (before.seen >= projected.place.version) continue
-          states.set(id, yield* documents.apply(before, projected))
+          states.set(id, documents.apply(before, projected))
           changed.add(id)
         }
-      }
+      })
       const last = events.at(-1)
       if (last === undefined) return []
       for (const id of changed) if (isNothing(states.get(id)!)) changed.delete(id)
@@ -83,7 +83,12 @@ export class WorkingSet<View, Event> {
     this.changed.clear()
   }
 
-  private load(events: ReadonlyArray<ProjectedEvent<Event>>, keys: ReadonlyArray<ReadonlyArray<string>>) {
+  private keysOf({ event, place }: ProjectedEvent<Event>): Iterable<string> {
+    const keys = this.projection.keys(event, place)
+    return keys.length > 1 ? new Set(keys) : keys
+  }
+
+  private load(events: ReadonlyArray<ProjectedEvent<Event>>, keys: ReadonlyArray<Iterable<string>>) {
     const missing = new Map<string, ProjectedEvent<Event>>()
     for (let index = 0; index < events.length; index++) {
       for (const id of keys[index]!) if (!this.states.has(id)) missing.set(id, missing.get(id) ?? events[index]!)
@@ -93,7 +98,7 @@ export class WorkingSet<View, Event> {
       ([id, projected]) =>
         Effect.flatMap(this.persistence.get(this.collection, id), (document) =>
           Effect.map(
-            Effect.mapError(this.documents.read(document), (cause) => failedAt(this.projection, projected, cause)),
+            Effect.mapError(this.documents.read(document), (cause) => failedAt(this.projection.name, projected, cause)),
             (state) => this.states.set(id, state)
           )
         ),

@@ -317,9 +317,15 @@ export const layer = (options: Options = {}): Layer.Layer<Engine, EngineError, E
         { store, persistence, catalogue, reader, lease, liveness, context: yield* Effect.context<never>() },
         options
       )
-      const head = yield* store.head
-      yield* store.subscribe({ after: head, types: [...Commands.commandTags, "RunRecovered"] }).pipe(
-        Stream.runForEach((event) => Effect.sync(() => engine.hear(event))),
+      let heard = yield* store.head
+      const types = [...Commands.commandTags, "RunRecovered"]
+      yield* Stream.suspend(() => store.subscribe({ after: heard, types })).pipe(
+        Stream.runForEach((event) =>
+          Effect.sync(() => {
+            heard = event.position
+            engine.hear(event)
+          })
+        ),
         Effect.retry(Schedule.spaced("1 second")),
         Effect.forkScoped
       )

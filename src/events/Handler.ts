@@ -2,7 +2,6 @@
  * What a subscriber does with events, in one shape for all the ways to say it.
  */
 import * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Formatter from "effect/Formatter"
 import * as Result from "effect/Result"
@@ -77,7 +76,7 @@ export type Handler<A, E, R> =
   | { readonly write: (event: A, delivery: Delivery) => Effect.Effect<ReadonlyArray<Put>, E, R> }
   | { readonly writeAll: (events: ReadonlyArray<A>, delivery: Delivery) => Effect.Effect<ReadonlyArray<Put>, E, R> }
 
-/** A handler of stored events that needs nothing any more. */
+/** A handler of stored events. What it needs is in the context of the fiber that runs it. */
 export interface Work {
   /** Events that share a lane are handled one after the other, at most so many at once. */
   readonly lane: "stream" | "partition"
@@ -88,25 +87,21 @@ export interface Work {
 }
 
 /** What a handler is run with. */
-export interface Surroundings<A, R> {
+export interface Surroundings<A> {
   readonly decode: (event: StoredEvent) => Result.Result<A, EventStoreError>
   readonly batchSize: number
-  readonly context: Context.Context<R>
 }
 
 const nothing: ReadonlyArray<Put> = []
 
 /** Brings a handler into its one shape. */
-export const toWork = <A, E, R>(
-  handler: Handler<A, E, R>,
-  { batchSize, context, decode }: Surroundings<A, R>
-): Work => {
+export const toWork = <A, E, R>(handler: Handler<A, E, R>, { batchSize, decode }: Surroundings<A>): Work => {
   const one =
     (f: (event: A, delivery: Delivery) => Effect.Effect<unknown, E, R>): Work["run"] =>
     ([event], delivery) => {
       const decoded = decode(event!)
       if (Result.isFailure(decoded)) return Effect.fail(new Undecodable(decoded.failure))
-      return Effect.provideContext(f(decoded.success, delivery), context) as ReturnType<Work["run"]>
+      return f(decoded.success, delivery) as ReturnType<Work["run"]>
     }
   const all =
     (f: (events: ReadonlyArray<A>, delivery: Delivery) => Effect.Effect<unknown, E, R>): Work["run"] =>
@@ -117,7 +112,7 @@ export const toWork = <A, E, R>(
         if (Result.isFailure(decoded)) return Effect.fail(new Undecodable(decoded.failure))
         values.push(decoded.success)
       }
-      return Effect.provideContext(f(values, delivery), context) as ReturnType<Work["run"]>
+      return f(values, delivery) as ReturnType<Work["run"]>
     }
   const discard =
     (run: Work["run"]): Work["run"] =>

@@ -41,7 +41,6 @@
  *   hand when its member has lost the lease is not stopped (S4 refuses its checkpoint).
  * - The number of partitions is fixed by the first member, and bounds how many members can share the work.
  */
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -212,13 +211,10 @@ export interface Stats {
 
 const defaultRetry = Schedule.exponential("200 millis").pipe(Schedule.upTo({ times: 5 }))
 
-const settingsOf = <A, E, R>(
-  { decode, name, options, wanted }: Subscriber<A, E, R>,
-  context: Context.Context<R>
-): Settings => ({
+const settingsOf = <A, E, R>({ decode, name, options, wanted }: Subscriber<A, E, R>): Settings => ({
   subscriber: name,
   wanted,
-  work: Handler.toWork(options.handler, { decode, batchSize: options.batchSize ?? 256, context }),
+  work: Handler.toWork(options.handler, { decode, batchSize: options.batchSize ?? 256 }),
   retry: options.retry ?? defaultRetry,
   parks: options.onPoison === "park-stream",
   concurrency: options.concurrency ?? 16,
@@ -238,12 +234,11 @@ const settingsOf = <A, E, R>(
 export const start = Effect.fnUntraced(function* <A, E, R>(
   subscriber: Subscriber<A, E, R>
 ): Effect.fn.Return<Membership, PersistenceError | EventStoreError, EventStore | Persistence | Scope.Scope | R> {
-  const context = yield* Effect.context<EventStore | Persistence | Scope.Scope | R>()
-  const store = Context.get(context, EventStore)
-  const persistence = Context.get(context, Persistence)
+  const store = yield* EventStore
+  const persistence = yield* Persistence
   const liveness = yield* Lease.CurrentLiveness
   const { name, options } = subscriber
-  const settings = settingsOf(subscriber, context)
+  const settings = settingsOf(subscriber)
   const agreement = yield* ConsumerGroup.join({ persistence, store }, name, {
     partitions: options.partitions ?? 16,
     start: options.start ?? "start"
@@ -254,6 +249,7 @@ export const start = Effect.fnUntraced(function* <A, E, R>(
   const ready = yield* Queue.unbounded<Lane>()
   const clock = yield* Effect.clockWith(Effect.succeed)
   const member = new Member(settings, { store, persistence, liveness, agreement, id, until }, { ready, scope, clock })
+  // What the handler needs is in this fiber's context, and so in those of the workers it forks.
   yield* Effect.acquireRelease(member.start(scope), (stop) => Effect.andThen(stop, Scope.close(scope, Exit.void)))
   return {
     id,

@@ -157,7 +157,8 @@ export class Workers {
     lane.turnTo(trial.events[0]!.id)
     const { isRedriven } = trial
     const delivery = { attempt: lane.attempts + 1, fencingToken: lane.share.epoch, isRedriven }
-    return Effect.matchCauseEffect(this.options.work.run(trial.events, delivery), {
+    const run = Effect.suspend(() => this.options.work.run(trial.events, delivery))
+    return Effect.matchCauseEffect(run, {
       onFailure: (cause) => this.failed(lane, trial, cause),
       onSuccess: (puts) =>
         Effect.flatMap(trial.complete(puts), (outcome) => this.completed(lane, trial, { puts, outcome }))

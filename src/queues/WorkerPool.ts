@@ -102,6 +102,8 @@ class Pool<Item, Output, Error, R> {
     return Effect.gen(function* () {
       while (true) {
         yield* atMost(concurrency - 1)
+        // Hands that are freed together take together.
+        yield* Effect.yieldNow
         const seen = source.waiters.readySeen
         const free = concurrency - hands.size
         const { taken, wakeAt } = yield* claim(free).pipe(

@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import * as IoRedis from "../../src/backends/IoRedis.ts"
 import * as Redis from "../../src/backends/Redis.ts"
 import * as RedisDurability from "../../src/backends/RedisDurability.ts"
@@ -15,6 +16,8 @@ import { EventStore } from "../../src/event-store/EventStore.ts"
 import type { EventStoreError } from "../../src/event-store/EventStoreError.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
 import { meaningOf, RedisError } from "../../src/persistence/RedisClient.ts"
+import { Orchestration, Signal, Step } from "../../src/index.ts"
+import { temporaryPrefix } from "../redis.ts"
 import * as TcpProxy from "../proxy/TcpProxy.ts"
 import * as Servers from "../servers/Servers.ts"
 
@@ -269,5 +272,37 @@ it.live("layerConfig: the place comes from the configuration", () =>
     const admin = yield* IoRedis.make({ url })
     assert.strictEqual(yield* admin.send("XLEN", "{mine}:log"), 1)
     assert.isTrue(Exit.isFailure(yield* Effect.exit(Effect.provide(append, config({})))))
+  })
+)
+
+it.live("a run goes on in the next deployment, and nothing recorded is done again", () =>
+  Effect.gen(function* () {
+    const options = yield* temporaryPrefix("redis-cluster")
+    const done: Array<string> = []
+    const step = (name: string) =>
+      Step.run(name, { output: Schema.String, run: () => Effect.sync(() => (done.push(name), name)) })
+    const Approval = Signal.make("approval", { by: Schema.String })
+    const Release = Orchestration.make("Release", {
+      input: {},
+      output: Schema.String,
+      run: () =>
+        Effect.gen(function* () {
+          yield* step("build")
+          const { by } = yield* Signal.await(Approval)
+          return `${yield* step("ship")} ${by}`
+        })
+    })
+    const deployment = () => Layer.fresh(Release.layer.pipe(Layer.provideMerge(Redis.layer(options))))
+    yield* Effect.gen(function* () {
+      yield* Release.start({}, { key: "one" })
+      yield* Effect.repeat(Effect.sleep("1 millis"), { until: () => done.length === 1 })
+    }).pipe(Effect.provide(deployment()))
+    const output = yield* Effect.gen(function* () {
+      const handle = yield* Release.start({}, { key: "one" })
+      yield* handle.signal(Approval, { by: "ann" })
+      return yield* handle.await
+    }).pipe(Effect.provide(deployment()))
+    assert.strictEqual(output, "ship ann")
+    assert.deepStrictEqual(done, ["build", "ship"])
   })
 )

@@ -14,6 +14,7 @@ import { Persistence } from "../../src/persistence/Persistence.ts"
 import { Sqlite } from "../../src/persistence/Sqlite.ts"
 import * as SqlitePersistence from "../../src/persistence/SqlitePersistence.ts"
 import { temporaryFile } from "../backends.ts"
+import { rounds } from "./Faults.ts"
 import { eventually } from "./ServerFaults.ts"
 import * as Storm from "./Storm.ts"
 import type { Witness } from "./Workload.ts"
@@ -68,7 +69,7 @@ describe("embedded", () => {
           }
         ]
       })
-      assert.isAtLeast(refused, 2 * Storm.rounds)
+      assert.isAtLeast(refused, 2 * rounds)
     })
   )
 

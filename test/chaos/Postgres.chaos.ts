@@ -7,8 +7,10 @@ import * as Servers from "../servers/Servers.ts"
 import * as Faults from "./ServerFaults.ts"
 import * as Storm from "./Storm.ts"
 
+const url = (port: number) => Redacted.make(`postgres://tutti@127.0.0.1:${port}/postgres`)
+
 const options = (port: number, whenDown: "wait" | "fail"): Postgres.Options => ({
-  url: Redacted.make(`postgres://tutti@127.0.0.1:${port}/postgres`),
+  url: url(port),
   whenDown,
   timeout: "2 seconds",
   connectTimeout: "2 seconds",
@@ -22,7 +24,7 @@ describe("postgres", () => {
         const server = yield* Servers.postgres({ fsync: true })
         const { refused } = yield* Storm.run({
           deployment: Postgres.layer(options(server.port, whenDown)),
-          log: Postgres.stores(options(server.port, "fail")),
+          log: Postgres.stores({ url: url(server.port) }),
           faults: () => [Faults.killed(server), Faults.restarted(server), Faults.frozen(server)]
         })
         if (whenDown === "fail") assert.isAbove(refused, 0)
@@ -36,7 +38,7 @@ describe("postgres", () => {
         const proxy = yield* TcpProxy.make(server.port)
         const { refused } = yield* Storm.run({
           deployment: Postgres.layer(options(proxy.port, whenDown)),
-          log: Postgres.stores(options(server.port, "fail")),
+          log: Postgres.stores({ url: url(server.port) }),
           faults: () => [
             Faults.cut(proxy),
             Faults.unreachable(proxy),

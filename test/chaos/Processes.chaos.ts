@@ -17,7 +17,7 @@ import * as LogAudit from "../../src/testing/LogAudit.ts"
 import { temporaryFile } from "../backends.ts"
 import { type Place, stores } from "../durable/sigkill/place.ts"
 import { checkLog, linesOf, outcomes } from "../durable/sigkill/survives.ts"
-import * as Servers from "../servers/Servers.ts"
+import { temporaryPlace } from "./places.ts"
 import { eventually } from "./ServerFaults.ts"
 
 const member = fileURLToPath(new URL("member.ts", import.meta.url))
@@ -149,24 +149,20 @@ const terminated = Effect.fnUntraced(function* (place: Place) {
   )
 })
 
-const onStore = <E>(
+const on = <E>(
   kind: "postgres" | "redis",
-  name: string,
   test: (place: Place) => Effect.Effect<void, E, EventStoreDriver | Persistence | Scope.Scope>
 ) =>
   Effect.gen(function* () {
-    const url = yield* Servers.url(kind)
-    const place: Place = kind === "postgres" ? { kind, url, schema: name } : { kind, url, prefix: name }
+    const place = yield* temporaryPlace[kind]
     const layer = yield* Effect.promise(() => stores(place))
     yield* Effect.provide(Effect.scoped(test(place)), layer)
   })
 
 for (const kind of ["postgres", "redis"] as const) {
   describe(`two processes on ${kind}`, () => {
-    it.live("P1: one is killed, the other finishes its runs", () => onStore(kind, "killed", killed))
-    it.live("P2: one is frozen past its lease: it is fenced when it wakes", () => onStore(kind, "frozen", frozen))
-    it.live("P3: one is told to end: it hands over and compensates nothing", () =>
-      onStore(kind, "terminated", terminated)
-    )
+    it.live("P1: one is killed, the other finishes its runs", () => on(kind, killed))
+    it.live("P2: one is frozen past its lease: it is fenced when it wakes", () => on(kind, frozen))
+    it.live("P3: one is told to end: it hands over and compensates nothing", () => on(kind, terminated))
   })
 }

@@ -7,9 +7,11 @@ import * as Servers from "../servers/Servers.ts"
 import * as Faults from "./ServerFaults.ts"
 import * as Storm from "./Storm.ts"
 
+const prefix = "storm"
+
 const options = (url: string, whenDown: "wait" | "fail"): Redis.Options => ({
   url,
-  prefix: "storm",
+  prefix,
   whenDown,
   responseTimeout: "2 seconds",
   connectTimeout: "2 seconds",
@@ -25,7 +27,7 @@ describe("redis", () => {
         const server = yield* Servers.redis({ settings: { appendfsync: "always" } })
         const { refused } = yield* Storm.run({
           deployment: Redis.layer(options(server.url, whenDown)),
-          log: Redis.stores(options(server.url, "fail")),
+          log: Redis.stores({ url: server.url, prefix }),
           faults: () => [Faults.killed(server), Faults.restarted(server), Faults.frozen(server)]
         })
         if (whenDown === "fail") assert.isAbove(refused, 0)
@@ -39,7 +41,7 @@ describe("redis", () => {
         const proxy = yield* TcpProxy.make(server.port)
         const { refused } = yield* Storm.run({
           deployment: Redis.layer(options(proxied(proxy), whenDown)),
-          log: Redis.stores(options(server.url, "fail")),
+          log: Redis.stores({ url: server.url, prefix }),
           faults: () => [
             Faults.cut(proxy),
             Faults.unreachable(proxy),
@@ -63,7 +65,7 @@ describe("redis cluster", () => {
       const other = cluster.nodes.find((node) => node !== owner)!
       yield* Storm.run({
         deployment: Redis.layer(options(cluster.url, "wait")),
-        log: Redis.stores(options(cluster.url, "fail")),
+        log: Redis.stores({ url: cluster.url, prefix }),
         faults: () => [
           Faults.killed(owner),
           Faults.frozen(owner),
@@ -77,7 +79,7 @@ describe("redis cluster", () => {
 /** The node with the slot of the prefix: any other one says where it is. */
 const ownerOf = (nodes: Servers.RedisCluster["nodes"]) =>
   Effect.gen(function* () {
-    const answer = yield* Port.ask(nodes[0]!.port, "TYPE {storm}:log\r\n")
+    const answer = yield* Port.ask(nodes[0]!.port, `TYPE {${prefix}}:log\r\n`)
     const moved = /^-MOVED \d+ 127\.0\.0\.1:(\d+)/.exec(answer)
     return moved === null ? nodes[0]! : nodes.find(({ port }) => port === Number(moved[1]))!
   })

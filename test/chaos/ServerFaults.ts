@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { TcpProxy } from "../proxy/TcpProxy.ts"
 import type { Server } from "../servers/ServerProcess.ts"
-import type { Fault } from "./Storm.ts"
+import type { Fault } from "./Faults.ts"
 
 const notHappened = (what: string) => Effect.fail(new Error(`the fault did not happen: ${what}`))
 

@@ -20,7 +20,7 @@ import { EventStore } from "../../src/event-store/EventStore.ts"
 import type { EventStoreError, VersionConflict } from "../../src/event-store/EventStoreError.ts"
 import * as Subscriber from "../../src/events/Subscriber.ts"
 import type { Persistence } from "../../src/persistence/Persistence.ts"
-import type * as Storm from "./Storm.ts"
+import type { Load } from "./Faults.ts"
 
 /** What the load was told, to be held against the log. */
 export interface Witness {
@@ -36,9 +36,7 @@ export interface Witness {
   refused: number
 }
 
-export interface Workload extends Storm.Load<
-  EventStore | Persistence | Engine | Orchestration.Registered<"Chaos">
-> {
+export interface Workload extends Load<EventStore | Persistence | Engine | Orchestration.Registered<"Chaos">> {
   readonly witness: Witness
   readonly layer: Layer.Layer<Orchestration.Registered<"Chaos">, unknown, Engine>
 }

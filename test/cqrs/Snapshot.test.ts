@@ -26,9 +26,10 @@ const counting = Effect.gen(function* () {
   const reads: Array<number> = []
   const counted = EventStore.of({
     ...store,
-    read: (stream, options) => {
-      reads.push(options?.from ?? 0)
-      return store.read(stream, options)
+    readArray: (stream, options) => {
+      // Other than the one event that a snapshot is confirmed with.
+      if (options?.from !== options?.to) reads.push(options?.from ?? 0)
+      return store.readArray(stream, options)
     }
   })
   return { reads, store: counted }

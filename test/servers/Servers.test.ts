@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Binaries from "./Binaries.ts"
 import * as Port from "./Port.ts"
+import type { ServerError } from "./ServerError.ts"
 import type { Server } from "./ServerProcess.ts"
 import * as Servers from "./Servers.ts"
 import { onWallClock } from "./wallClock.ts"
@@ -84,11 +85,15 @@ describe("servers of one's own", () => {
     })
   )
 
-  for (const kind of ["postgres", "redis"] as const) {
+  const servers: Record<string, Effect.Effect<Server, ServerError, Scope.Scope>> = {
+    postgres: Servers.postgres(),
+    redis: Servers.redis()
+  }
+  for (const [kind, start] of Object.entries(servers)) {
     it.effect(`V2: ${kind} and its data are gone when the scope closes, frozen or not`, () =>
       Effect.gen(function* () {
         const scope = yield* Scope.make()
-        const server: Server = yield* Scope.provide(Servers[kind](), scope)
+        const server: Server = yield* Scope.provide(start, scope)
         const pid = yield* server.pid
         assert.isTrue(existsSync(server.directory))
         yield* server.freeze

@@ -15,7 +15,7 @@ import * as Postgres from "./Postgres.ts"
 import * as Redis from "./Redis.ts"
 import { ServerError } from "./ServerError.ts"
 
-export type { RedisCluster } from "./Redis.ts"
+export type { Redis, RedisCluster } from "./Redis.ts"
 
 export type Kind = "postgres" | "redis" | "redis-cluster"
 

@@ -8,6 +8,7 @@
  *   L3. A lease that nobody renews is held until its time is over, and gone from then on; then the next one is greater.
  *   L4. A lease that is given back is gone at once.
  *   L5. A lease of an instance that is certainly gone is gone at once, and only for who knows that.
+ *   L6. An owner that is gone is found until it is forgotten; one that holds its lease is not.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -116,11 +117,17 @@ export const cases: ReadonlyArray<Case<Persistence>> = [
     "a lease that is given back is gone at once",
     Effect.fnUntraced(function* (expect) {
       const scope = yield* Scope.make()
-      const { owner } = yield* acquire(scope, new SimulatedClock(now))
-      yield* expect.equal("held", yield* isGoneAt(owner, now), false)
+      const [plain, keeping] = [
+        yield* acquire(scope, new SimulatedClock(now)),
+        yield* acquire(scope, new SimulatedClock(now))
+      ]
+      keeping.keep()
+      yield* expect.equal("held", yield* isGoneAt(plain.owner, now), false)
+      yield* expect.equal("held, and to be kept", yield* isGoneAt(keeping.owner, now), false)
       yield* Scope.close(scope, Exit.void)
-      yield* expect.equal("given back", yield* isGoneAt(owner, now), true)
-      yield* expect.equal("an owner that never was", yield* isGoneAt(`${owner}-other`, now), true)
+      yield* expect.equal("given back", yield* isGoneAt(plain.owner, now), true)
+      yield* expect.equal("given back, and kept", yield* isGoneAt(keeping.owner, now), true)
+      yield* expect.equal("an owner that never was", yield* isGoneAt(`${plain.owner}-other`, now), true)
     })
   ),
 
@@ -139,6 +146,30 @@ export const cases: ReadonlyArray<Case<Persistence>> = [
       yield* expect.equal("for who knows", yield* isGoneAt(owner, now, knowing), true)
       yield* expect.equal("told of the instance", told, [instance])
       yield* expect.equal("for who does not", yield* isGoneAt(owner, now), false)
+      yield* Scope.close(scope, Exit.void)
+    })
+  ),
+
+  make(
+    "L6",
+    "an owner that is gone is found until it is forgotten",
+    Effect.fnUntraced(function* (expect) {
+      const persistence = yield* Persistence
+      const scope = yield* Scope.make()
+      const [frozen, held] = [
+        yield* acquire(scope, new SimulatedClock(now)),
+        yield* acquire(scope, new SimulatedClock(now + millis))
+      ]
+      const found = Lease.gone(persistence, unknown).pipe(
+        Effect.provideService(Clock.Clock, new SimulatedClock(now + millis)),
+        Effect.map((owners) => owners.filter(({ owner }) => [frozen.owner, held.owner].includes(owner)))
+      )
+      yield* expect.equal("the one that ran out, and since when", yield* found, [
+        { owner: frozen.owner, until: now + millis }
+      ])
+      yield* Lease.forget(persistence, frozen.owner)
+      yield* expect.equal("forgotten", yield* found, [])
+      yield* expect.equal("and gone all the same", yield* isGoneAt(frozen.owner, now), true)
       yield* Scope.close(scope, Exit.void)
     })
   )

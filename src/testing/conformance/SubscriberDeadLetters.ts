@@ -15,15 +15,14 @@ class Refused extends Schema.TaggedError<Refused>()("Refused", { isLasting: Sche
   }
 }
 
-const never = { attempts: 0, bad: new Set<string>() }
-
 /** A handler that refuses the types in `bad`. */
-const refusing = (recorder: ReturnType<typeof makeRecorder>, bad: ReadonlySet<string> = never.bad) => {
+const refusing = (recorder: ReturnType<typeof makeRecorder>, bad: ReadonlySet<string>) => {
   const tried: Array<string> = []
   const handler = (event: StoredEvent, { attempt, isRedriven }: Subscriber.Delivery) =>
     Effect.suspend(() => {
       tried.push(`${event.type} ${attempt}${isRedriven ? " redriven" : ""}`)
       if (bad.has(event.type)) return new Refused({ isLasting: event.type.startsWith("Lasting") })
+      if (event.type === "Throws") throw new Error("a slip")
       return event.type === "Defect" ? Effect.die("a bug") : recorder.hear(event)
     })
   return { handler, tried }
@@ -51,7 +50,7 @@ export const cases: ReadonlyArray<Case<EventStore | Persistence>> = [
       const subscriber = Subscriber.make(name, { streamPrefix: `${name}/`, handler, retry: twice, concurrency: 1 })
       yield* append("a", "Bad", "A1")
       yield* append("b", "LastingBad")
-      yield* append("c", "Defect", "C1")
+      yield* append("c", "Defect", "Throws", "C1")
       const membership = yield* Subscriber.start(subscriber)
       yield* settled(subscriber)
       const triesOf = (type: string) => tried.filter((one) => one.startsWith(`${type} `))
@@ -66,7 +65,8 @@ export const cases: ReadonlyArray<Case<EventStore | Persistence>> = [
         [
           [stream("a"), 1, 3, "dead", "The mail server refused."],
           [stream("b"), 1, 1, "dead", "The mail server refused."],
-          [stream("c"), 1, 3, "dead", `The handler of subscriber "${name}" died: a bug.`]
+          [stream("c"), 1, 3, "dead", `The handler of subscriber "${name}" died: a bug.`],
+          [stream("c"), 2, 3, "dead", `The handler of subscriber "${name}" died: a slip.`]
         ]
       )
       yield* expect.equal(
@@ -74,8 +74,8 @@ export const cases: ReadonlyArray<Case<EventStore | Persistence>> = [
         letters.every(({ cause }) => cause !== ""),
         true
       )
-      yield* expect.equal("counted", yield* Subscriber.deadLetterCount(subscriber), 3)
-      yield* expect.equal("counted by the member", (yield* membership.stats).deadLettered, 3)
+      yield* expect.equal("counted", yield* Subscriber.deadLetterCount(subscriber), 4)
+      yield* expect.equal("counted by the member", (yield* membership.stats).deadLettered, 4)
       const page = yield* Subscriber.deadLetters(subscriber, { limit: 1, offset: 1 })
       yield* expect.equal(
         "a page",

@@ -180,6 +180,11 @@ export const leaseSaboteurs: ReadonlyArray<Saboteur<Persistence>> = [
           )
         }))
       )
+  })),
+
+  documentSaboteur("L6", "does not list what was put once only", (honest) => ({
+    query: (collection, query) =>
+      Effect.map(honest.query(collection, query), (found) => found.filter(({ version }) => version > 1))
   }))
 ]
 

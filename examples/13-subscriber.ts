@@ -45,12 +45,17 @@ export const program = Effect.gen(function* () {
   for (const id of ["1", "2"]) {
     yield* Orders.append(id, [OrderPlaced.make({ total: 20 }), OrderShipped.make({})], { expected: "NoStream" })
   }
-  const member = yield* Subscriber.start(Mailer)
+  // #region start
+  const member = yield* Subscriber.start(Mailer) // until the scope closes; or Subscriber.layer(Mailer)
+  // #endregion
   yield* Subscriber.start(Total)
   yield* until(Effect.map(Subscriber.deadLetterCount(Mailer), (count) => count === 2)) // the second waits behind the first
   isUp.now = true
-  yield* Subscriber.redrive(Mailer, "all")
+  // #region redrive
+  const [letter] = yield* Subscriber.deadLetters(Mailer, { limit: 50 }) // its stream, version, reason, cause, attempts
+  yield* Subscriber.redrive(Mailer, [letter!.id]) // or "all"; `discard` drops it without another try
   yield* member.nudge // or wait for the next heartbeat
+  // #endregion
   const written = yield* Queue.takeN(sent, 4)
   yield* until(Effect.map(Subscriber.lag(Total), ({ events }) => events === 0))
   const total = yield* (yield* Persistence).get("totals", "all")

@@ -21,17 +21,18 @@ const added = (golden: Golden, kind: "runs" | "streams") => {
   console.log(`${state} ${golden.release}/${kind}/${golden.name} (${golden.events.length} events)`)
 }
 
-for (const program of programs) {
-  const events = await Effect.runPromise(history(program))
-  added({ release, name: program.name.replaceAll(" ", "-"), events }, "runs")
-}
-
 const meta = { timestamp: 1, correlationId: "c", causationId: "d", user: { by: "ann" } }
 const parcels = shapes.map((shape, index) => ({ ...shape(index % 2 === 0 ? 2000 : 7000), meta }))
-const state = Memory.makeState()
-await Effect.runPromise(
-  EventStore.use((store) => store.append(Parcels.streamId("1"), parcels, 0)).pipe(
+
+const recordAll = Effect.gen(function* () {
+  for (const program of programs) {
+    added({ release, name: program.name.replaceAll(" ", "-"), events: yield* history(program) }, "runs")
+  }
+  const state = Memory.makeState()
+  yield* EventStore.use((store) => store.append(Parcels.streamId("1"), parcels, 0)).pipe(
     Effect.provide(Memory.storesOf(state))
   )
-)
-added({ release, name: "parcels", events: await Effect.runPromise(logOf(state)) }, "streams")
+  added({ release, name: "parcels", events: yield* logOf(state) }, "streams")
+})
+
+await Effect.runPromise(recordAll)

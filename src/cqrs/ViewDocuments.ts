@@ -14,8 +14,8 @@ import type { EventPlace, Projection, Source } from "./Projection.ts"
 import { ProjectionFailed } from "./ProjectionError.ts"
 
 /** Top-level fields of a document that are not of its view. */
-export const versionField = "$version"
-export const deletedField = "$deleted"
+const versionField = "$version"
+const deletedField = "$deleted"
 
 /** A view and what is known of its document. */
 export interface ViewState<View> {
@@ -99,17 +99,7 @@ export const make = <View, Event extends { readonly _tag: string }>(
         }
         return Effect.succeed(events)
       }),
-    each: (events, body) =>
-      Effect.suspend(() => {
-        for (let index = 0; index < events.length; index++) {
-          try {
-            body(events[index]!, index)
-          } catch (cause) {
-            return fail(events[index]!, cause)
-          }
-        }
-        return Effect.void
-      }),
+    each: (events, body) => each(projection.name, events, body),
     read: (document) => (document === undefined ? Effect.succeed(absent) : stateOf(document)),
     where: isPerStream ? { [deletedField]: null } : {},
     apply: (state, { event, place }) => ({
@@ -124,6 +114,22 @@ export const make = <View, Event extends { readonly _tag: string }>(
       })
   }
 }
+
+const each = <Event>(
+  name: string,
+  events: ReadonlyArray<ProjectedEvent<Event>>,
+  body: (projected: ProjectedEvent<Event>, index: number) => void
+): Effect.Effect<void, ProjectionFailed> =>
+  Effect.suspend(() => {
+    for (let index = 0; index < events.length; index++) {
+      try {
+        body(events[index]!, index)
+      } catch (cause) {
+        return Effect.fail(failedAt(name, events[index]!, cause))
+      }
+    }
+    return Effect.void
+  })
 
 /** How to decode an event, by its category and its type. */
 const decodersOf = <Event extends { readonly _tag: string }>(sources: ReadonlyArray<Source<Event>>) =>

@@ -10,6 +10,7 @@
  *   L2. From the moment its effect has ended until the program has the answer, a step cannot be interrupted.
  *   L3. Once lost (fenced, stopped, mismatched), a run writes nothing and undoes nothing.
  *   L4. A cancel request is in the journal before the program is interrupted.
+ *   L5. Nothing follows the event that ends a run: no pause that came too late, no step of a fiber that was left behind.
  */
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
@@ -221,7 +222,7 @@ export class LiveRun implements Run.Run {
     return Effect.uninterruptible(
       Effect.gen({ self: this }, function* () {
         yield* this.replay.atFrontier()
-        if (this.cancelRequested !== undefined || this.stopped !== undefined) return
+        if (this.cancelRequested !== undefined || this.stopped !== undefined || this.journal.isClosed) return
         this.cancelRequested = { reason }
         yield* this.setPaused(false)
         yield* this.journal.append("RunCancelRequested", undefined, reason === undefined ? {} : { reason })
@@ -233,7 +234,7 @@ export class LiveRun implements Run.Run {
   /** A paused run finishes what is under way and begins no further step. */
   setPaused(paused: boolean): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.gate.isClosed === paused || this.stopped !== undefined) return Effect.void
+      if (this.gate.isClosed === paused || this.stopped !== undefined || this.journal.isClosed) return Effect.void
       // Undoing is not paused: it would leave things half undone.
       if (paused && (this.cancelRequested !== undefined || this.wasCancelled)) return Effect.void
       if (paused) this.gate.close()
@@ -325,7 +326,7 @@ export class LiveRun implements Run.Run {
 
   private end(end: RunEnd.RunEnd): Effect.Effect<void> {
     return Effect.andThen(
-      this.journal.append(end.type, undefined, end.data),
+      this.journal.conclude(end.type, end.data),
       Effect.sync(() => {
         if (this.stopped !== undefined) return
         this.stopped = "ended"
@@ -353,7 +354,7 @@ export class LiveRun implements Run.Run {
   private mismatch(mismatch: Replay.Mismatch): Effect.Effect<void> {
     return Effect.uninterruptible(
       Effect.andThen(
-        this.journal.append("RunBlocked", undefined, mismatch),
+        this.journal.conclude("RunBlocked", mismatch),
         Effect.sync(() => this.lose(new NonDeterminism({ runId: this.runId, ...mismatch })))
       )
     )

@@ -55,12 +55,27 @@ export class RunJournal {
    * the run is lost here, and nothing may follow.
    */
   append(type: OrchestrationEvent.Tag | (string & {}), path: string | undefined, data: object): Effect.Effect<void> {
+    return Effect.suspend(() => (this.closed ? Effect.never : this.write(type, path, data)))
+  }
+
+  /** Appends the last event that this journal takes: whatever is still to be written waits for ever. */
+  conclude(type: OrchestrationEvent.Tag, data: object): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.closed) return Effect.never
-      this.underWay++
-      const appended = this.store.append(this.stream, [this.event(type, path, data)], this.nextVersion)
-      return Effect.matchCauseEffect(appended, this.answer)
+      this.closed = true
+      return this.write(type, undefined, data)
     })
+  }
+
+  /** Takes no more events. */
+  get isClosed(): boolean {
+    return this.closed
+  }
+
+  private write(type: string, path: string | undefined, data: object): Effect.Effect<void> {
+    this.underWay++
+    const appended = this.store.append(this.stream, [this.event(type, path, data)], this.nextVersion)
+    return Effect.matchCauseEffect(appended, this.answer)
   }
 
   /** Queues an event without waiting until it is durable. What comes after it is durable only if it is. */
@@ -93,7 +108,7 @@ export class RunJournal {
   beginAnew(data: object): Effect.Effect<void> {
     const { definitionVersion } = this.identity
     return Effect.andThen(
-      this.append("RunContinued", undefined, { ...data, definitionVersion }),
+      this.conclude("RunContinued", { ...data, definitionVersion }),
       Effect.suspend(() => Effect.ignore(this.store.truncateBefore(this.stream, this.version)))
     )
   }

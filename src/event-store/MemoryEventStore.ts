@@ -11,6 +11,7 @@
  * do not change `data` or `meta` after an append.
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as MemoryPersistence from "../persistence/MemoryPersistence.ts"
@@ -82,12 +83,13 @@ export const makeDriver = (
   return EventStoreDriver.of({
     documents: documents !== undefined,
     append: (requests) =>
-      Effect.map(Clock.currentTimeMillis, (now) => {
-        const put: PutDocuments = (puts) => documents && MemoryPersistence.put(documents, puts, now)
+      Effect.withFiber(({ context }) => {
+        const now = () => Context.get(context, Clock.Clock).currentTimeMillisUnsafe()
+        const put: PutDocuments = (puts) => documents && MemoryPersistence.put(documents, puts, now())
         const outcomes: Array<AppendOutcome> = []
         for (const request of requests) outcomes.push(append(state, request, put))
         if (state.listeners.size > 0) notify()
-        return outcomes
+        return Effect.succeed(outcomes)
       }),
     read: (stream, options) =>
       readable(state, stream, (found) => (found === undefined ? [] : slice(found.events, options))),

@@ -213,7 +213,7 @@ const recognise = (schema: string): string => `
 const putDocuments = (schema: string): string => `
   IF i = ANY (putters) THEN
     SELECT ${schema}.tutti_put(array_agg(p.collection), array_agg(p.id), array_agg(p.body),
-      array_agg(p.expected), array_agg(p.expires), now)
+      array_agg(p.expected), array_agg(p.expires), now, 0, false)
     INTO refused
     FROM unnest(putters, collections, documents, contents, stored, expiries)
       p(request, collection, id, body, expected, expires)

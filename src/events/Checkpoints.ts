@@ -23,10 +23,15 @@ export interface Completion {
   readonly puts: ReadonlyArray<Put>
   /** So many dead letters more, or less. */
   readonly deadLetters: number
+  /** Some of its puts are the handler's, so it may be their fault if they cannot be stored. */
+  readonly isHandlers?: boolean
 }
 
-/** `refused`: an `expected` of its puts did not hold. `lost`: the partition has another owner. */
-export type Outcome = "committed" | "refused" | "lost"
+/**
+ * `refused`: an `expected` of its puts did not hold. `unstorable`: the store takes the checkpoint, but not these puts.
+ * `lost`: the partition has another owner.
+ */
+export type Outcome = "committed" | "refused" | "unstorable" | "lost"
 
 interface Waiting extends Completion {
   readonly outcome: Deferred.Deferred<Outcome>
@@ -143,9 +148,13 @@ export class Checkpoints {
       for (const { entries } of alive) for (const entry of entries) entry.done = true
       const written = held.map((share) => ({ share, value: share.checkpoint(lettersOf(share, alive)) }))
       const puts = [...written.map((one) => this.putOf(one)), ...alive.flatMap(({ puts }) => puts)]
-      if (yield* this.putAll(puts, written)) return this.succeeded(written, alive)
+      const answer = yield* this.putAll(puts, {
+        written,
+        isPatient: !alive.some(({ isHandlers }) => isHandlers === true)
+      })
+      if (answer === "committed") return this.succeeded(written, alive)
       for (const { entries } of alive) for (const entry of entries) entry.done = false
-      yield* this.takeApart(held, alive)
+      yield* this.takeApart(held, { waiting: alive, answer })
     })
   }
 
@@ -153,8 +162,14 @@ export class Checkpoints {
     return ConsumerGroup.checkpointPut(this.subscriber, share.partition, { expected: share.version, value })
   }
 
-  /** Puts, until there is an answer. What is told from it: are these checkpoints stored? */
-  private putAll(puts: ReadonlyArray<Put>, written: ReadonlyArray<Written>): Effect.Effect<boolean> {
+  /**
+   * Puts, until there is an answer. What is told from it: are these checkpoints stored? If not patient, an error that
+   * will not go away is an answer, too.
+   */
+  private putAll(
+    puts: ReadonlyArray<Put>,
+    { isPatient, written }: { readonly written: ReadonlyArray<Written>; readonly isPatient: boolean }
+  ): Effect.Effect<"committed" | "refused" | "unstorable"> {
     const stored = Effect.map(
       Effect.forEach(written, ({ share, value }) =>
         Effect.map(
@@ -164,17 +179,22 @@ export class Checkpoints {
       ),
       (found) => found.every((one) => one)
     )
+    const orElse = (answer: "refused" | "unstorable") => Effect.map(stored, (is) => (is ? "committed" : answer))
+    const put = Effect.flatMap(this.persistence.putAll(puts), (won) =>
+      won ? Effect.succeed("committed" as const) : orElse("refused")
+    )
     let isFirst = true
     const attempt = Effect.suspend(() => {
-      if (isFirst) {
-        isFirst = false
-        return this.persistence.putAll(puts)
-      }
-      return Effect.flatMap(stored, (is) => (is ? Effect.succeed(true) : this.persistence.putAll(puts)))
+      if (!isFirst) return Effect.flatMap(stored, (is) => (is ? Effect.succeed("committed" as const) : put))
+      isFirst = false
+      return put
     })
     return attempt.pipe(
-      Effect.flatMap((won) => (won ? Effect.succeed(true) : stored)),
       Effect.tapError((error) => this.report(error)),
+      Effect.catchIf(
+        ({ retryable }) => !retryable && !isPatient,
+        () => orElse("unstorable")
+      ),
       Effect.retry(patience),
       Effect.orDie
     )
@@ -184,13 +204,18 @@ export class Checkpoints {
     return Effect.logWarning(`Subscriber "${this.subscriber}" could not store its checkpoint`, error)
   }
 
-  /** A group that was refused: finds out what each of its parts has to say. */
-  private takeApart(shares: ReadonlyArray<Share>, waiting: ReadonlyArray<Waiting>): Effect.Effect<void> {
+  /** A group that was not stored: finds out what each of its parts has to say. */
+  private takeApart(
+    shares: ReadonlyArray<Share>,
+    { answer, waiting }: { readonly waiting: ReadonlyArray<Waiting>; readonly answer: "refused" | "unstorable" }
+  ): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       for (const share of shares) yield* this.verify(share)
       if (shares.some(({ state }) => state === "gone")) return yield* this.store(shares, waiting)
       if (waiting.length === 1 && shares.length === 1) {
-        return Deferred.doneUnsafe(waiting[0]!.outcome, Effect.succeed("refused"))
+        // The checkpoint alone is patient: if the store is at fault, this waits for it.
+        if (answer === "unstorable") yield* this.store(shares, [])
+        return Deferred.doneUnsafe(waiting[0]!.outcome, Effect.succeed(answer))
       }
       for (const one of waiting) yield* this.store([one.share], [one])
       const rest = shares.filter((share) => !waiting.some((one) => one.share === share))

@@ -27,17 +27,20 @@ export class HandlerDied extends Schema.TaggedError<HandlerDied>()("HandlerDied"
 }
 
 /**
- * Documents that the handler wants to put were changed by somebody else each time it was tried.
+ * Documents that the handler wants to put were not taken: changed by somebody else each time it was tried (`refused`), or
+ * not to the liking of the store (`unstorable`).
  *
  * @category errors
  * @since 0.1.0
  */
 export class PutsRefused extends Schema.TaggedError<PutsRefused>()("PutsRefused", {
   subscriber: Schema.String,
-  documents: Schema.Array(Schema.String)
+  documents: Schema.Array(Schema.String),
+  why: Schema.Literals(["refused", "unstorable"])
 }) {
   override get message(): string {
-    return `Subscriber "${this.subscriber}" could not put ${this.documents.join(", ")}: an expected version did not hold.`
+    const why = this.why === "refused" ? "an expected version did not hold" : "the store does not take them"
+    return `Subscriber "${this.subscriber}" could not put ${this.documents.join(", ")}: ${why}.`
   }
 }
 

@@ -127,7 +127,7 @@ export class Member {
   readonly start = (scope: Scope.Closeable): Effect.Effect<Effect.Effect<void>, StoreError> =>
     Effect.gen({ self: this }, function* () {
       const working = yield* Scope.fork(scope)
-      yield* this.beat
+      yield* Effect.onError(this.beat, () => this.leave)
       const fork = (effect: Effect.Effect<unknown>, scope: Scope.Scope) => Effect.forkIn(effect, scope)
       yield* fork(this.checkpoints.run, scope)
       yield* fork(this.heartbeats, working)
@@ -137,17 +137,22 @@ export class Member {
     })
 
   private stop(working: Scope.Closeable): Effect.Effect<void> {
-    const { grace, subscriber } = this.settings
+    const { grace } = this.settings
     return Effect.gen({ self: this }, function* () {
       yield* Effect.timeoutOption(Effect.interruptible(this.workers.stop), grace)
       yield* Scope.close(working, Exit.void)
       yield* this.count
       for (const share of this.shares.values()) this.giveBack(share)
       yield* Effect.timeoutOption(Effect.interruptible(this.checkpoints.stored), grace)
-      yield* ConsumerGroup.leave(this.joined.persistence, subscriber, this.id).pipe(
-        Effect.catch((error) => Effect.logWarning(`Subscriber "${subscriber}" could not give back its lease`, error))
-      )
+      yield* this.leave
     })
+  }
+
+  private get leave(): Effect.Effect<void> {
+    const { subscriber } = this.settings
+    return ConsumerGroup.leave(this.joined.persistence, subscriber, this.id).pipe(
+      Effect.catch((error) => Effect.logWarning(`Subscriber "${subscriber}" could not give back its lease`, error))
+    )
   }
 
   // ------------------------------------------------------------- lease

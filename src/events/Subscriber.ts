@@ -30,7 +30,7 @@
  *   S8.  The partitions of a member that is gone are taken over; one that cannot renew its lease begins nothing new.
  *   S9.  A partition changes hands without a gap and without two handlers at once, if both members live.
  *   S10. Closing finishes what is in hand, stores the checkpoint and gives the partitions back.
- *   S11. Memory is bounded: at most `buffer` events are held, and the log is read no faster.
+ *   S11. Memory is bounded: at most `buffer` events wait or are in hand, beside a page of the log; it is read no faster.
  *   S12. A paused subscriber begins nothing, and goes on where it stopped.
  *
  * **Gotchas**
@@ -245,6 +245,9 @@ export const start = Effect.fnUntraced(function* <A, E, R>(
   })
   const leaseMillis = Duration.toMillis(settings.lease)
   const { id, until } = yield* ConsumerGroup.enrol(persistence, name, { ...liveness, leaseMillis })
+  yield* (
+    persistence.index?.(ConsumerGroup.collections(name).deadLetters, ["status", "stream", "partition"]) ?? Effect.void
+  )
   const scope = yield* Scope.make()
   const ready = yield* Queue.unbounded<Lane>()
   const clock = yield* Effect.clockWith(Effect.succeed)

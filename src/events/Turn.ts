@@ -65,7 +65,7 @@ const handle = (hand: InHand): Effect.Effect<Step> => {
     return outcome
   }
   const complete = (puts: ReadonlyArray<Put>): Effect.Effect<Outcome> => {
-    if (writes) return Effect.map(commit(hand, { entries, puts, deadLetters: 0 }), settled)
+    if (writes) return Effect.map(commit(hand, { entries, puts, deadLetters: 0, isHandlers: true }), settled)
     checkpoints.done(lane.share, entries)
     return Effect.succeed(settled("committed"))
   }
@@ -193,7 +193,8 @@ const remove = (hand: InHand, letter: DeadLetter.Found, puts: ReadonlyArray<Put>
     const now = yield* Clock.currentTimeMillis
     const outcome = yield* commit(hand, {
       puts: [...puts, DeadLetter.remove(subscriber, letter, now)],
-      deadLetters: -1
+      deadLetters: -1,
+      isHandlers: puts.length > 0
     })
     if (outcome === "refused") lane.letters = []
     if (outcome !== "committed") return outcome

@@ -176,11 +176,12 @@ export class Workers {
       this.options.counters.handled += trial.events.length
       return Effect.succeed("settled")
     }
-    if (++lane.refusals < refusalsPerTry) return Effect.succeed("again")
+    if (outcome === "refused" && ++lane.refusals < refusalsPerTry) return Effect.succeed("again")
     lane.refusals = 0
     const { subscriber } = this.options
     const documents = puts.map(({ collection, id }) => `${collection}/${id}`)
-    return this.failed(lane, trial, Cause.fail(new Handler.PutsRefused({ subscriber, documents })))
+    const refused = new Handler.PutsRefused({ subscriber, documents, why: outcome })
+    return this.failed(lane, trial, Cause.fail(refused))
   }
 
   private failed(lane: Lane, trial: Trial, cause: Cause.Cause<unknown>): Effect.Effect<Step> {

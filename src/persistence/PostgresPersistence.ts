@@ -1,8 +1,9 @@
 /**
  * The document store in PostgreSQL.
  *
- * Table: `tutti_documents(collection, id, version, expires, body)`; `body` is JSONB, with a GIN index that serves every
- * query by the value of a top-level field.
+ * Table: `tutti_documents(collection, id, version, expires, token, body)`; `body` is JSONB, with a GIN index that serves
+ * every query by the value of a top-level field. `token` is that of the call which put the document: a call that is made
+ * again, because its answer was lost, knows by it that it was heard.
  *
  * Expired documents are invisible at once, and each write clears some of them away.
  *
@@ -13,6 +14,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import type * as Schema from "effect/Schema"
 import { type Document, Persistence, PersistenceError, type Put, type Query } from "./Persistence.ts"
 import { Postgres, type PostgresError, type PostgresRow, type PostgresValue } from "./Postgres.ts"
@@ -38,7 +40,7 @@ export const make: Effect.Effect<Persistence["Service"], PersistenceError, Postg
   const selectOne = `SELECT id, version, body::text FROM ${table}
     WHERE collection = $1 AND id = $2 AND (expires IS NULL OR expires > $3::bigint)`
   const removeOne = `DELETE FROM ${table} WHERE collection = $1 AND id = $2`
-  const put = `SELECT ${schema}.tutti_put($1, $2, $3, $4, $5, $6::bigint)`
+  const put = `SELECT ${schema}.tutti_put($1, $2, $3, $4, $5, $6::bigint, $7::bigint, $8)`
 
   return Persistence.of({
     get: Effect.fnUntraced(function* (collection, id) {
@@ -49,7 +51,12 @@ export const make: Effect.Effect<Persistence["Service"], PersistenceError, Postg
     putAll: Effect.fnUntraced(function* (puts) {
       if (puts.length === 0) return true
       const now = yield* Clock.currentTimeMillis
-      const rows = yield* attempt("write documents", put, [...columnsOf(puts), now])
+      const token = yield* Random.nextInt
+      let again = false
+      const once = Effect.suspend(() =>
+        postgres.run("write documents", put, [...columnsOf(puts), now, token, again])
+      ).pipe(Effect.onError(() => Effect.sync(() => void (again = true))))
+      const rows = yield* Effect.mapError(postgres.patiently(once), persistenceError)
       return Number(rows[0]?.[0]) === 0
     }),
     delete: (collection, id) =>

@@ -29,7 +29,12 @@ export interface Options<A, B> {
 }
 
 const refused = Effect.fail(
-  new WorkQueueError({ operation: "be used", retryable: false, cause: new Error("the work queue was closed") })
+  new WorkQueueError({
+    operation: "be used",
+    retryable: false,
+    detail: "it was closed",
+    cause: new Error("the work queue was closed")
+  })
 )
 
 class Requests<A, B> {

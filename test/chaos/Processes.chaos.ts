@@ -37,7 +37,7 @@ const join = (settings: object): Effect.Effect<Member, never, Scope.Scope> =>
       const child = spawn(
         process.execPath,
         ["--conditions=tutti-source", "--disable-warning=ExperimentalWarning", member, JSON.stringify(settings)],
-        { stdio: ["ignore", "pipe", "inherit"] }
+        { stdio: ["pipe", "pipe", "inherit"] }
       )
       let output = ""
       child.stdout.on("data", (chunk) => (output += chunk))

@@ -10,6 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as JournalEngine from "../../src/durable/JournalEngine.ts"
+import { endWithParent } from "../servers/endWithParent.ts"
 import { type Place, stores } from "../durable/sigkill/place.ts"
 import { Approval, make, runs, signalId } from "../durable/sigkill/workload.ts"
 
@@ -20,6 +21,7 @@ interface Settings {
   readonly lease: `${number} seconds`
 }
 
+endWithParent()
 const settings = JSON.parse(process.argv[2]!) as Settings
 const { Trip, layer } = make(settings.sideFile)
 const say = (message: object) => Effect.sync(() => void process.stdout.write(`${JSON.stringify(message)}\n`))

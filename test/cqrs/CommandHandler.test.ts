@@ -82,6 +82,18 @@ for (const { layer, name } of backends) {
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("C6: with all events that it led to", () =>
+      Effect.gen(function* () {
+        const orders = yield* CommandHandler.make(Order)
+        yield* orders.handle("1", place("ann"))
+        const pair = orders.handle("1", { _tag: "AddPair", names: ["pen", "ink"] }, { commandId: "pair" })
+        const first = yield* pair
+        assert.strictEqual(first.events.length, 2)
+        yield* orders.handle("1", addItem("score", 7), { commandId: "add" })
+        assert.deepStrictEqual(yield* pair, { ...first, duplicate: true })
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("C6: also if it comes twice at once", () =>
       Effect.gen(function* () {
         const orders = yield* CommandHandler.make(Order, { retry: Schedule.recurs(50) })

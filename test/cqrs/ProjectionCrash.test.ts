@@ -86,7 +86,10 @@ describe("projections through crashes", () => {
     {
       history: History,
       batchSize: small(6),
-      crashes: Schema.Array(Schema.Struct({ mutation: small(6), after: Schema.Boolean })).check(Schema.isMaxLength(4))
+      crashes: Schema.Array(Schema.Struct({ mutation: small(6), after: Schema.Boolean })).check(
+        Schema.isMinLength(1),
+        Schema.isMaxLength(4)
+      )
     },
     ({ batchSize, history, ...plan }) =>
       Effect.gen(function* () {
@@ -109,15 +112,18 @@ describe("projections through crashes", () => {
           const put = yield* Effect.flatMap(Effect.scoped(ProjectionRunner.run(inline)), served)
           assert.deepStrictEqual(put, yield* folded(OrderRows))
         }).pipe(Effect.provide(Memory.storesOf(state), { local: true }))
+        // The runner comes after, and changes nothing of what was put inline.
+        const followed = yield* throughCrashes({ ...OrderRows, name: "inline" }, options)
         const rows = yield* throughCrashes(OrderRows, options)
         const sales = yield* throughCrashes(Sales, options)
         crashes += rows.crashed + sales.crashed
         yield* Effect.gen(function* () {
+          assert.deepStrictEqual(followed.views, yield* folded(OrderRows))
           assert.deepStrictEqual(rows.views, yield* folded(OrderRows))
           assert.deepStrictEqual(sales.views, yield* folded(Sales))
         }).pipe(Effect.provide(Memory.storesOf(state), { local: true }))
       })
   )
 
-  it("there were crashes", () => assert.isAbove(crashes, 50))
+  it("there were crashes", () => assert.isAbove(crashes, 20))
 })

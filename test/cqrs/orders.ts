@@ -23,6 +23,7 @@ export type OrderCommand =
   | { readonly _tag: "Place"; readonly customer: string }
   | { readonly _tag: "AddItem"; readonly name: string; readonly price: number }
   | { readonly _tag: "Pay" }
+  | { readonly _tag: "AddPair"; readonly names: readonly [string, string] }
 
 export const place = (customer: string): OrderCommand => ({ _tag: "Place", customer })
 export const addItem = (name: string, price: number): OrderCommand => ({ _tag: "AddItem", name, price })
@@ -59,6 +60,7 @@ export const Order = Decider.make({
     if (command._tag === "Place") return state.status === "none" ? [new Placed({ customer: command.customer })] : []
     if (state.status === "none") return yield* new NotPlaced()
     if (state.status === "paid") return yield* new AlreadyPaid({ total: state.total })
+    if (command._tag === "AddPair") return command.names.map((name) => new ItemAdded({ name, price: 1 }))
     return command._tag === "Pay"
       ? [new Paid({ total: state.total })]
       : [new ItemAdded({ name: command.name, price: command.price })]

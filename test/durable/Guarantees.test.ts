@@ -150,6 +150,40 @@ it.effect("L4: a cancel request is in the journal before the program is interrup
   })
 )
 
+it.effect("L5: nothing follows the end of a run", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const stray = yield* Deferred.make<void>()
+    const Short = Orchestration.make("Short", {
+      input: {},
+      output: Schema.String,
+      run: () =>
+        Effect.andThen(
+          Effect.forkDetach(
+            Step.keyed("stray")(
+              Step.run("late", { output: Schema.String, run: () => Effect.as(Deferred.await(stray), "late") })
+            )
+          ),
+          Step.keyed("main")(step("work"))
+        )
+    })
+    const { fault, reached, release } = yield* gate("RunCompleted")
+    const context = yield* process(state, Short.layer, fault)
+    const handle = yield* Effect.provide(Short.start({}, { key: "1" }), context)
+    yield* reached
+    // All of them meet a run whose end is on its way to the disk.
+    const other = yield* Effect.provide(Short.handle(handle.id), yield* process(state, Short.layer))
+    yield* other.pause
+    yield* other.cancel()
+    yield* Deferred.succeed(stray, undefined)
+    yield* Effect.forEach(Array(50), () => Effect.yieldNow, { discard: true })
+    yield* release
+    assert.strictEqual(yield* handle.await, "work")
+    yield* Effect.forEach(Array(50), () => Effect.yieldNow, { discard: true })
+    assert.deepStrictEqual(yield* typesOf(state, `run/${handle.id}`), ["RunStarted", "StepCompleted", "RunCompleted"])
+  })
+)
+
 it.effect("N3, L3: an owner that wakes after a takeover is fenced, writes nothing and undoes nothing", () =>
   Effect.gen(function* () {
     const state = Memory.makeState()

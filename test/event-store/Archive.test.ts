@@ -40,11 +40,11 @@ const seed = Effect.gen(function* () {
   yield* append("run/old", ["Began", "Worked", "Done"], 80 * day, 0)
   yield* append(
     "run/long",
-    Array.from({ length: 450 }, () => "Worked"),
+    Array.from({ length: 250 }, () => "Worked"),
     80 * day,
     0
   )
-  yield* append("run/long", ["Failed"], 81 * day, 450)
+  yield* append("run/long", ["Failed"], 81 * day, 250)
   yield* append("run/reopened", ["Began", "Done", "Began"], 80 * day, 0)
   yield* append("run/young", ["Began", "Done"], 95 * day, 0)
   yield* append("order/old", ["Done"], 80 * day, 0)

@@ -115,15 +115,22 @@ for (const [onPoison, expected] of [
 
   it.effect(`S5, S7: what is written is written once around every crash, dead letters included (${onPoison})`, () =>
     Effect.gen(function* () {
-      const expectedOutcome = streams.map((stream) => [stream, expected])
       const report = yield* CrashSweep.run(() => {
+        let found: unknown
         const { scenario, ...rest } = trial()
-        const checked = Effect.tap(scenario, (found) =>
-          Effect.sync(() => assert.deepStrictEqual(found, expectedOutcome as never))
-        )
-        return { ...rest, scenario: checked }
+        return {
+          ...rest,
+          scenario: Effect.tap(scenario, (outcome) => Effect.sync(() => (found = outcome))),
+          invariant: Effect.sync(() =>
+            assert.deepStrictEqual(
+              found,
+              streams.map((stream) => [stream, expected])
+            )
+          )
+        }
       })
       assert.isAbove(report.crashes, 40)
+      assert.deepStrictEqual(report.unfired, [])
     })
   )
 }

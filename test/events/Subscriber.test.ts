@@ -128,6 +128,65 @@ describe("Subscriber", () => {
     }).pipe(Effect.provide(layer))
   )
 
+  it.effect("S9: a partition that is added while a page is dealt does not begin in the middle of it", () =>
+    Effect.gen(function* () {
+      const handled: Array<string> = []
+      const gates = { work: Deferred.makeUnsafe<void>(), claim: Deferred.makeUnsafe<void>() }
+      const [own, other] = [0, 1].map((partition) =>
+        Array.from({ length: 100 }, (_, index) => `s${index}`).find(
+          (stream) => ConsumerGroup.partitionOf(stream, 2) === partition
+        )
+      ) as [string, string]
+      const subscriber = Subscriber.make("mail", {
+        partitions: 2,
+        buffer: 1,
+        handler: ({ stream, type }) =>
+          Effect.andThen(
+            Deferred.await(gates.work),
+            Effect.sync(() => void handled.push(`${stream} ${type}`))
+          )
+      })
+      const honest = yield* Persistence
+      let claims = 0
+      const slow = Persistence.of({
+        ...honest,
+        putAll: (puts) =>
+          Effect.tap(honest.putAll(puts), () => {
+            const isClaim = puts[0]!.collection.endsWith("checkpoints") && puts[0]!.body["commit"] === 0
+            return isClaim && ++claims === 2 ? Deferred.await(gates.claim) : Effect.void
+          })
+      })
+      // Another member owns the second partition, and goes.
+      yield* honest.putAll([
+        { collection: "subscriber/mail/members", id: "gone", body: { instance: {}, until: 1000 }, expiresAt: 1000 },
+        {
+          collection: "subscriber/mail/checkpoints",
+          id: "00001",
+          body: { position: 0, done: [], owner: "gone", epoch: 1, commit: 1, deadLetters: 0 }
+        }
+      ])
+      for (const type of ["A", "B", "C"]) for (const stream of [other, own]) yield* append(stream, type)
+      const { nudge } = yield* Subscriber.start(subscriber).pipe(Effect.provideService(Persistence, slow))
+      yield* happen
+      yield* pass(1)
+      yield* nudge
+      yield* happen
+      assert.strictEqual(claims, 2)
+      // In one moment: the buffer has room again, and the partition is claimed.
+      yield* Effect.sync(() => {
+        Deferred.doneUnsafe(gates.work, Effect.void)
+        Deferred.doneUnsafe(gates.claim, Effect.void)
+      })
+      yield* happen
+      for (const stream of [own, other]) {
+        assert.deepStrictEqual(
+          handled.filter((one) => one.startsWith(`${stream} `)),
+          ["A", "B", "C"].map((type) => `${stream} ${type}`)
+        )
+      }
+    }).pipe(Effect.provide(layer))
+  )
+
   it.effect("S5: an answer of the store that is lost is found again, and nothing is written twice", () =>
     Effect.gen(function* () {
       const { link, persistence } = yield* cuttable
@@ -189,6 +248,32 @@ describe("Subscriber", () => {
       const [letter] = yield* Subscriber.deadLetters(subscriber)
       assert.strictEqual(letter?.reason, `Subscriber "mail" could not put c/d: an expected version did not hold.`)
       assert.strictEqual(letter?.attempts, 2)
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("S6: documents that the store does not take are a failure of the handler, and hold up nobody", () =>
+    Effect.gen(function* () {
+      const honest = yield* Persistence
+      const unstorable = new PersistenceError({ operation: "write documents", retryable: false, cause: "too large" })
+      const picky = Persistence.of({
+        ...honest,
+        putAll: (puts) => (puts.some(({ id }) => id === "Large") ? Effect.fail(unstorable) : honest.putAll(puts))
+      })
+      const subscriber = Subscriber.make("mail", {
+        retry: Schedule.recurs(1),
+        handler: { write: ({ type }) => Effect.succeed([{ collection: "c", id: type, body: {} }]) }
+      })
+      yield* append("a", "Large", "A1")
+      yield* append("b", "B0", "B1")
+      yield* Subscriber.start(subscriber).pipe(Effect.provideService(Persistence, picky))
+      yield* happen
+      const [letter] = yield* Subscriber.deadLetters(subscriber)
+      assert.strictEqual(letter?.reason, `Subscriber "mail" could not put c/Large: the store does not take them.`)
+      const written = yield* honest.query("c")
+      assert.deepStrictEqual(
+        written.map(({ id }) => id),
+        ["A1", "B0", "B1"]
+      )
     }).pipe(Effect.provide(layer))
   )
 

@@ -37,6 +37,14 @@ fi
 tries=0
 until rm -rf "$1" || [ $tries -gt 20 ]; do sleep 0.1; tries=$((tries + 1)); done`
 
+/** Of the watchdogs of this process. */
+const inputs = new Set<Socket>()
+
+// A worker of vitest outlives a run that was killed, until its test ends; what it started need not.
+process.on("disconnect", () => {
+  for (const input of inputs) input.end()
+})
+
 /** Watches over a directory. The effect it returns stops the server in it, removes it, and returns when all is gone. */
 export const watch = (directory: string): Effect.Effect<void> => {
   // A session of its own: Ctrl-C in a terminal must not stop it before its work is done.
@@ -48,7 +56,9 @@ export const watch = (directory: string): Effect.Effect<void> => {
   const input = dog.stdin as Socket
   dog.unref()
   input.unref()
+  inputs.add(input)
   return Effect.promise(() => {
+    inputs.delete(input)
     dog.ref()
     input.end()
     return gone

@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { StoredEvent } from "../../event-store/Envelope.ts"
 import type { EventStore } from "../../event-store/EventStore.ts"
+import * as ConsumerGroup from "../../events/ConsumerGroup.ts"
 import * as Subscriber from "../../events/Subscriber.ts"
 import { Persistence } from "../../persistence/Persistence.ts"
 import { type Case, make } from "./Conformance.ts"
@@ -24,6 +25,25 @@ const owned = (members: ReadonlyArray<Subscriber.Membership>, counts: ReadonlyAr
     })
   )
 }
+
+/** Names of streams that lie in this partition of two. */
+const streamsIn = (stream: (name: string) => string, partition: number): ReadonlyArray<string> =>
+  numbered("s", 100).filter((name) => ConsumerGroup.partitionOf(stream(name), 2) === partition)
+
+/** Waits until the member has seen what is in the stores now. */
+const beaten = (name: string, { id, nudge }: Subscriber.Membership) =>
+  Effect.gen(function* () {
+    const persistence = yield* Persistence
+    const beats = Effect.map(persistence.get(`subscriber/${name}/members`, id), (found) => found?.version ?? 0)
+    const before = yield* beats
+    yield* eventually(
+      "two heartbeats have begun",
+      Effect.andThen(
+        nudge,
+        Effect.map(beats, (now) => now > before + 2)
+      )
+    )
+  })
 
 export const cases: ReadonlyArray<Case<EventStore | Persistence>> = [
   make("S4", "a member that was replaced stores neither its checkpoint nor its documents", (expect) =>
@@ -133,6 +153,59 @@ export const cases: ReadonlyArray<Case<EventStore | Persistence>> = [
       for (const one of streams) yield* expect.equal(one, of(stream(one)), types)
       yield* expect.equal("two at a stream", overlaps, 0)
     }).pipe(Effect.scoped)
+  ),
+
+  make(
+    "S9",
+    "a partition is given back when nothing of it is in hand, and nothing that came by meanwhile is lost",
+    (expect) =>
+      Effect.gen(function* () {
+        const { append, name, stream } = yield* makeWorld
+        const { hear, of, until } = makeRecorder()
+        const [[kept], [given, quick]] = [streamsIn(stream, 0), streamsIn(stream, 1)] as [[string], [string, string]]
+        const gates = new Map<string, Deferred.Deferred<void>>()
+        for (const one of [kept, given, quick]) gates.set(stream(one), yield* Deferred.make<void>())
+        const open = (one: string) => Deferred.succeed(gates.get(stream(one))!, undefined)
+        const inHand = new Set<string>()
+        const subscriber = Subscriber.make(name, {
+          streamPrefix: `${name}/`,
+          partitions: 2,
+          buffer: 3,
+          handler: (event) =>
+            Effect.suspend(() => {
+              inHand.add(event.stream)
+              return Effect.andThen(Deferred.await(gates.get(event.stream)!), hear(event))
+            })
+        })
+        for (const one of [given, kept, quick, given, kept]) yield* append(one, "E")
+        const first = yield* Subscriber.start(subscriber)
+        yield* eventually(
+          "the buffer is full",
+          Effect.sync(() => inHand.size === 3)
+        )
+        const second = yield* Subscriber.start(subscriber)
+        yield* beaten(name, first)
+        yield* open(quick)
+        const persistence = yield* Persistence
+        yield* eventually(
+          "what was finished meanwhile is stored",
+          Effect.map(persistence.get(`subscriber/${name}/checkpoints`, "00001"), (found) => {
+            const done = found?.body["done"]
+            return Array.isArray(done) && done.length === 1
+          })
+        )
+        yield* beaten(name, second)
+        yield* expect.equal("not given back yet", yield* second.partitions, [])
+        yield* open(kept)
+        yield* until(3)
+        yield* open(given)
+        yield* owned([first, second], [1, 1])
+        yield* until(5)
+        yield* settled(subscriber)
+        yield* expect.equal("kept", of(stream(kept)), ["E", "E"])
+        yield* expect.equal("given back", of(stream(given)), ["E", "E"])
+        yield* expect.equal("finished meanwhile", of(stream(quick)), ["E"])
+      }).pipe(Effect.scoped)
   ),
 
   make("S10", "closing finishes what is in hand, and the next member goes on behind it", (expect) =>

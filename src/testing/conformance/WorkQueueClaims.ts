@@ -11,13 +11,13 @@ export const cases: ReadonlyArray<Case<WorkQueueDriver>> = [
     "an item is claimed by one worker",
     Effect.fnUntraced(function* (expect) {
       const { claim, item, offer } = yield* fixture()
-      const names = Array.from({ length: 20 }, (_, index) => String(index).padStart(2, "0"))
+      const names = Array.from({ length: 200 }, (_, index) => String(index).padStart(3, "0"))
       yield* offer(names.map((name) => item(name)))
       const claims = yield* Effect.all(
-        Array.from({ length: 8 }, () => claim(4)),
+        Array.from({ length: 50 }, () => claim(8)),
         { concurrency: "unbounded" }
       )
-      yield* expect.equal("claimed by eight workers", claims.flatMap(bodies).toSorted(), names)
+      yield* expect.equal("claimed by fifty workers", claims.flatMap(bodies).toSorted(), names)
     })
   ),
 

@@ -46,7 +46,7 @@ const live = Effect.fnUntraced(function* (place: Place, side: string, target: nu
   const child = spawn(
     process.execPath,
     ["--conditions=tutti-source", "--disable-warning=ExperimentalWarning", worker, JSON.stringify(place), side],
-    { stdio: ["ignore", "pipe", "pipe"] }
+    { stdio: ["pipe", "pipe", "pipe"] }
   )
   let output = ""
   let errors = ""

@@ -1,9 +1,11 @@
 /** Starts, or finds, every run of the workload, approves it and awaits it. Killed and started again by the test. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { endWithParent } from "../../servers/endWithParent.ts"
 import { deployment } from "./place.ts"
 import { Approval, make, runs, signalId } from "./workload.ts"
 
+endWithParent()
 const [place, sideFile] = process.argv.slice(2) as [string, string]
 const { Trip, layer } = make(sideFile)
 

@@ -2,7 +2,8 @@
  * Everything in one SQLite file: the default for a single machine. No server, no dependency.
  *
  * Tables: `tutti_events` and `tutti_streams` (the log), `tutti_documents` (read
- * models, checkpoints, leases) and `tutti_schema` (versions of the others). They
+ * models, checkpoints, leases), `tutti_queues`, `tutti_queue_items` and
+ * `tutti_queue_keys` (work queues) and `tutti_schema` (versions of the others). They
  * may share a file with tables of yours. Beside the file lie `-wal` and `-shm`
  * while it is open; a backup copies all three, or uses `VACUUM INTO`.
  *
@@ -11,18 +12,16 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { Engine } from "../durable/Engine.ts"
-import * as JournalEngine from "../durable/JournalEngine.ts"
+import type * as JournalEngine from "../durable/JournalEngine.ts"
 import type { EngineError } from "../durable/RunError.ts"
 import * as EventStore from "../event-store/EventStore.ts"
-import type { EventStoreDriver } from "../event-store/EventStoreDriver.ts"
-import { EventStoreError, StoreUnavailable } from "../event-store/EventStoreError.ts"
+import type { EventStoreError } from "../event-store/EventStoreError.ts"
 import * as SqliteEventStore from "../event-store/SqliteEventStore.ts"
-import * as Lease from "../persistence/Lease.ts"
 import { Persistence } from "../persistence/Persistence.ts"
 import * as SqlitePersistence from "../persistence/SqlitePersistence.ts"
 import * as NodeSqlite from "./NodeSqlite.ts"
-import * as ProcessLiveness from "./ProcessLiveness.ts"
+import * as SqliteWorkQueue from "../queues/SqliteWorkQueue.ts"
+import * as Deployment from "./Deployment.ts"
 
 /**
  * The file, how safe a commit is, and how the log is batched and watched.
@@ -40,7 +39,7 @@ export interface Options extends NodeSqlite.Options, SqliteEventStore.Options, E
  * @category models
  * @since 0.1.0
  */
-export type Services = Engine | EventStore.EventStore | EventStoreDriver | Persistence
+export type Services = Deployment.Services
 
 /**
  * A deployment on one SQLite file.
@@ -55,10 +54,7 @@ export type Services = Engine | EventStore.EventStore | EventStoreDriver | Persi
  * @since 0.1.0
  */
 export const layer = (options: Options): Layer.Layer<Services, EventStoreError | EngineError> =>
-  JournalEngine.layer(options.engine).pipe(
-    Layer.provideMerge(stores(options)),
-    Layer.provide(Layer.succeed(Lease.CurrentLiveness, ProcessLiveness.make()))
-  )
+  Deployment.make(stores(options), options.engine)
 
 /**
  * The stores of a deployment, without an engine: to look at runs without taking part.
@@ -66,26 +62,12 @@ export const layer = (options: Options): Layer.Layer<Services, EventStoreError |
  * @category layers
  * @since 0.1.0
  */
-export const stores = (options: Options): Layer.Layer<Exclude<Services, Engine>, EventStoreError> => {
+export const stores = (options: Options): Layer.Layer<Deployment.Stores, EventStoreError> => {
   const database = NodeSqlite.layer(options).pipe(
     Layer.catch((error) => Layer.effectContext(Effect.fail(SqliteEventStore.storeError(error))))
   )
-  const documents = Layer.effect(Persistence, SqlitePersistence.make).pipe(
-    Layer.catch((cause) =>
-      Layer.effectContext(
-        Effect.fail(
-          new EventStoreError({
-            reason: new StoreUnavailable({
-              operation: cause.operation,
-              retryable: cause.retryable,
-              detail: cause.message,
-              cause
-            })
-          })
-        )
-      )
-    )
-  )
+  const documents = Deployment.orStoreError(Layer.effect(Persistence, SqlitePersistence.make))
+  const queues = Deployment.orStoreError(SqliteWorkQueue.layer(options))
   const log = EventStore.layerWith(options).pipe(Layer.provideMerge(SqliteEventStore.layerDriver(options)))
-  return Layer.mergeAll(log, documents).pipe(Layer.provide(database))
+  return Layer.mergeAll(log, documents, queues).pipe(Layer.provide(database))
 }

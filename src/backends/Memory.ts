@@ -6,12 +6,11 @@
  */
 import * as Layer from "effect/Layer"
 import * as EventStore from "../event-store/EventStore.ts"
-import type { Engine } from "../durable/Engine.ts"
 import * as JournalEngine from "../durable/JournalEngine.ts"
-import type { EventStoreDriver } from "../event-store/EventStoreDriver.ts"
 import * as MemoryEventStore from "../event-store/MemoryEventStore.ts"
 import * as MemoryPersistence from "../persistence/MemoryPersistence.ts"
-import type { Persistence } from "../persistence/Persistence.ts"
+import * as MemoryWorkQueue from "../queues/MemoryWorkQueue.ts"
+import * as Deployment from "./Deployment.ts"
 
 /**
  * All that a memory deployment remembers.
@@ -22,6 +21,7 @@ import type { Persistence } from "../persistence/Persistence.ts"
 export interface MemoryState {
   readonly events: MemoryEventStore.MemoryState
   readonly documents: MemoryPersistence.MemoryDocuments
+  readonly queues: MemoryWorkQueue.MemoryQueues
 }
 
 /**
@@ -32,11 +32,12 @@ export interface MemoryState {
  */
 export const makeState = (): MemoryState => ({
   events: MemoryEventStore.makeState(),
-  documents: MemoryPersistence.makeState()
+  documents: MemoryPersistence.makeState(),
+  queues: MemoryWorkQueue.makeState()
 })
 
 /** Everything that a deployment provides. */
-export type Services = Engine | EventStore.EventStore | EventStoreDriver | Persistence
+export type Services = Deployment.Services
 
 /**
  * A deployment over the given state: drop a runtime, build another, and it finds what the first one acknowledged.
@@ -54,10 +55,11 @@ export const layerOf = (state: MemoryState, options: JournalEngine.Options = {})
  * @category layers
  * @since 0.1.0
  */
-export const storesOf = (state: MemoryState): Layer.Layer<Exclude<Services, Engine>> =>
+export const storesOf = (state: MemoryState): Layer.Layer<Deployment.Stores> =>
   Layer.mergeAll(
     EventStore.layerWith({}).pipe(Layer.provideMerge(MemoryEventStore.layerDriverOf(state.events, state.documents))),
-    MemoryPersistence.layerOf(state.documents)
+    MemoryPersistence.layerOf(state.documents),
+    MemoryWorkQueue.layerOf(state.queues)
   )
 
 /**

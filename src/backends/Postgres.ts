@@ -11,18 +11,16 @@
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { Engine } from "../durable/Engine.ts"
-import * as JournalEngine from "../durable/JournalEngine.ts"
+import type * as JournalEngine from "../durable/JournalEngine.ts"
 import type { EngineError } from "../durable/RunError.ts"
 import * as EventStore from "../event-store/EventStore.ts"
-import type { EventStoreDriver } from "../event-store/EventStoreDriver.ts"
-import { EventStoreError, StoreUnavailable } from "../event-store/EventStoreError.ts"
+import type { EventStoreError } from "../event-store/EventStoreError.ts"
 import * as PostgresEventStore from "../event-store/PostgresEventStore.ts"
-import * as Lease from "../persistence/Lease.ts"
 import { Persistence } from "../persistence/Persistence.ts"
 import * as PostgresPersistence from "../persistence/PostgresPersistence.ts"
 import * as PostgresClient from "./PostgresClient.ts"
-import * as ProcessLiveness from "./ProcessLiveness.ts"
+import * as PostgresWorkQueue from "../queues/PostgresWorkQueue.ts"
+import * as Deployment from "./Deployment.ts"
 
 /**
  * The database, what to do when it is not there, and how the log is batched and watched.
@@ -40,7 +38,7 @@ export interface Options extends PostgresClient.Options, PostgresEventStore.Opti
  * @category models
  * @since 0.1.0
  */
-export type Services = Engine | EventStore.EventStore | EventStoreDriver | Persistence
+export type Services = Deployment.Services
 
 /**
  * A deployment on one PostgreSQL database.
@@ -54,10 +52,7 @@ export type Services = Engine | EventStore.EventStore | EventStoreDriver | Persi
  * @since 0.1.0
  */
 export const layer = (options: Options): Layer.Layer<Services, EventStoreError | EngineError> =>
-  JournalEngine.layer(options.engine).pipe(
-    Layer.provideMerge(stores(options)),
-    Layer.provide(Layer.succeed(Lease.CurrentLiveness, ProcessLiveness.make()))
-  )
+  Deployment.make(stores(options), options.engine)
 
 /**
  * As `layer`, with `TUTTI_POSTGRES_URL` and, if it is set, `TUTTI_POSTGRES_SCHEMA` from the configuration.
@@ -76,28 +71,14 @@ export const layerConfig = (
  * @category layers
  * @since 0.1.0
  */
-export const stores = (options: Options): Layer.Layer<Exclude<Services, Engine>, EventStoreError> => {
+export const stores = (options: Options): Layer.Layer<Deployment.Stores, EventStoreError> => {
   const database = PostgresClient.layer(options).pipe(
     Layer.catch((error) => Layer.effectContext(Effect.fail(PostgresEventStore.storeError(error))))
   )
-  const documents = Layer.effect(Persistence, PostgresPersistence.make).pipe(
-    Layer.catch((cause) =>
-      Layer.effectContext(
-        Effect.fail(
-          new EventStoreError({
-            reason: new StoreUnavailable({
-              operation: cause.operation,
-              retryable: cause.retryable,
-              detail: cause.message,
-              cause
-            })
-          })
-        )
-      )
-    )
-  )
+  const documents = Deployment.orStoreError(Layer.effect(Persistence, PostgresPersistence.make))
+  const queues = Deployment.orStoreError(PostgresWorkQueue.layer)
   const log = EventStore.layerWith(options).pipe(Layer.provideMerge(PostgresEventStore.layerDriver(options)))
-  return Layer.mergeAll(log, documents).pipe(Layer.provide(database))
+  return Layer.mergeAll(log, documents, queues).pipe(Layer.provide(database))
 }
 
 const configured = Effect.gen(function* () {

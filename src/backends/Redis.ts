@@ -13,20 +13,17 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import type { Engine } from "../durable/Engine.ts"
-import * as JournalEngine from "../durable/JournalEngine.ts"
+import type * as JournalEngine from "../durable/JournalEngine.ts"
 import type { EngineError } from "../durable/RunError.ts"
 import * as EventStore from "../event-store/EventStore.ts"
-import type { EventStoreDriver } from "../event-store/EventStoreDriver.ts"
 import { EventStoreError, StoreCorrupt } from "../event-store/EventStoreError.ts"
 import * as RedisEventStore from "../event-store/RedisEventStore.ts"
-import * as Lease from "../persistence/Lease.ts"
-import type { Persistence } from "../persistence/Persistence.ts"
 import * as Client from "../persistence/RedisClient.ts"
 import * as RedisPersistence from "../persistence/RedisPersistence.ts"
 import * as IoRedis from "./IoRedis.ts"
-import * as ProcessLiveness from "./ProcessLiveness.ts"
 import * as RedisDurability from "./RedisDurability.ts"
+import * as RedisWorkQueue from "../queues/RedisWorkQueue.ts"
+import * as Deployment from "./Deployment.ts"
 
 /**
  * Where Redis is, what to do when it is not there, and how the log is batched and watched.
@@ -44,7 +41,7 @@ export interface Options extends IoRedis.Options, RedisDurability.Options, Redis
  * @category models
  * @since 0.1.0
  */
-export type Services = Engine | EventStore.EventStore | EventStoreDriver | Persistence
+export type Services = Deployment.Services
 
 /**
  * A deployment on Redis.
@@ -59,10 +56,7 @@ export type Services = Engine | EventStore.EventStore | EventStoreDriver | Persi
  * @since 0.1.0
  */
 export const layer = (options: Options = {}): Layer.Layer<Services, EventStoreError | EngineError> =>
-  JournalEngine.layer(options.engine).pipe(
-    Layer.provideMerge(stores(options)),
-    Layer.provide(Layer.succeed(Lease.CurrentLiveness, ProcessLiveness.make()))
-  )
+  Deployment.make(stores(options), options.engine)
 
 /**
  * As `layer`, with `TUTTI_REDIS_URL` and, if it is set, `TUTTI_REDIS_PREFIX` from the configuration.
@@ -81,10 +75,11 @@ export const layerConfig = (
  * @category layers
  * @since 0.1.0
  */
-export const stores = (options: Options = {}): Layer.Layer<Exclude<Services, Engine>, EventStoreError> =>
+export const stores = (options: Options = {}): Layer.Layer<Deployment.Stores, EventStoreError> =>
   Layer.mergeAll(
     EventStore.layerWith(options).pipe(Layer.provideMerge(RedisEventStore.layerDriver(options))),
-    RedisPersistence.layer(options)
+    RedisPersistence.layer(options),
+    RedisWorkQueue.layer(options)
   ).pipe(Layer.provide(Layer.effect(Client.Redis, connect(options))))
 
 /** Version of what lies below a prefix, and of the scripts that know it. */

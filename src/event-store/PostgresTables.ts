@@ -14,7 +14,7 @@ export const Expectation = { any: -1, exists: -2, never: -3 } as const
  * Plans are made once, for to make one costs more than an append. So they must not depend on how small the tables were
  * then: what is looked up is looked up by an index, row by row (`LATERAL … OFFSET 0` leaves the planner no choice).
  */
-const settings = "LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off"
+const settings = "LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off"
 
 /** The versions of the tables, each made from the one before. */
 export const migrations = (schema: string, channel: string): ReadonlyArray<ReadonlyArray<string>> => {

@@ -45,6 +45,23 @@ export class PutsRefused extends Schema.TaggedError<PutsRefused>()("PutsRefused"
 }
 
 /**
+ * What a `retry` schedule is asked with: the typed error of the handler, or what stands for everything else.
+ *
+ * **Example** (Not every error is worth another try)
+ *
+ * ```ts
+ * Schedule.recurs(5).pipe(
+ *   Schedule.setInputType<Subscriber.Failure<Bounced>>(),
+ *   Schedule.while(({ input }) => Effect.succeed(input._tag !== "Bounced"))
+ * )
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Failure<E> = E | HandlerDied | PutsRefused
+
+/**
  * What is known of a delivery, beside its events.
  *
  * @category models

@@ -104,7 +104,6 @@ export class Share {
 
   /** Takes an event over from the log. `undefined`: it is done already (S3). */
   take(event: StoredEvent, laneKey: string): Lane | undefined {
-    if (event.position <= this.read) return undefined
     this.read = event.position
     const entry: Entry = { event, done: this.known.delete(event.id) }
     this.entries.push(entry)

@@ -61,7 +61,7 @@ import { Member, type Settings } from "./Member.ts"
 import type { Wanted } from "./Reader.ts"
 import type { Lane } from "./Share.ts"
 
-export { type Delivery, HandlerDied, PutsRefused } from "./Handler.ts"
+export { type Delivery, type Failure, HandlerDied, PutsRefused } from "./Handler.ts"
 export { DeadLetter } from "./DeadLetter.ts"
 export { deadLetterCount, deadLetters, discard, type Lag, lag, pause, redrive, resume } from "./SubscriberAdmin.ts"
 
@@ -84,9 +84,9 @@ export interface Options<A, E, R> {
   readonly filter?: (event: StoredEvent) => boolean
   /**
    * When an event that failed is tried again. It is asked with the typed error; with `HandlerDied` for a defect, with
-   * `PutsRefused` for documents that did not fit. Default: 5 times, from 200 milliseconds on, doubling.
+   * `PutsRefused` for documents that were not taken (see `Failure`). Default: 5 times, from 200 milliseconds on, doubling.
    */
-  readonly retry?: Schedule.Schedule<unknown, NoInfer<E> | Handler.HandlerDied | Handler.PutsRefused>
+  readonly retry?: Schedule.Schedule<unknown, Handler.Failure<NoInfer<E>>>
   /**
    * What becomes of the stream of a dead letter. `"skip"` (default): later events are handled. `"park-stream"`: they
    * queue behind it, until it is redriven or discarded.

@@ -4,6 +4,9 @@ import { Cause, Deferred, Effect, Exit, Fiber, Layer, Metric, Schedule, Scope } 
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/backends/Memory.ts"
 import * as ConsumerGroup from "../../src/events/ConsumerGroup.ts"
+import { Reader } from "../../src/events/Reader.ts"
+import { Share } from "../../src/events/Share.ts"
+import { Window } from "../../src/events/Window.ts"
 import { EventStore, Persistence, PersistenceError, StreamId, Subscriber } from "../../src/index.ts"
 import { eventually } from "../../src/testing/conformance/SubscriberFixtures.ts"
 
@@ -128,63 +131,49 @@ describe("Subscriber", () => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.effect("S9: a partition that is added while a page is dealt does not begin in the middle of it", () =>
+  it.effect("S1: a partition that is added while a page is dealt does not begin in the middle of it", () =>
     Effect.gen(function* () {
-      const handled: Array<string> = []
-      const gates = { work: Deferred.makeUnsafe<void>(), claim: Deferred.makeUnsafe<void>() }
-      const [own, other] = [0, 1].map((partition) =>
-        Array.from({ length: 100 }, (_, index) => `s${index}`).find(
-          (stream) => ConsumerGroup.partitionOf(stream, 2) === partition
-        )
-      ) as [string, string]
-      const subscriber = Subscriber.make("mail", {
-        partitions: 2,
-        buffer: 1,
-        handler: ({ stream, type }) =>
-          Effect.andThen(
-            Deferred.await(gates.work),
-            Effect.sync(() => void handled.push(`${stream} ${type}`))
-          )
+      const streams = [0, 1].map((partition) => {
+        const names = Array.from({ length: 100 }, (_, index) => `s${index}`)
+        return names.find((name) => ConsumerGroup.partitionOf(name, 2) === partition)!
       })
-      const honest = yield* Persistence
-      let claims = 0
-      const slow = Persistence.of({
-        ...honest,
-        putAll: (puts) =>
-          Effect.tap(honest.putAll(puts), () => {
-            const isClaim = puts[0]!.collection.endsWith("checkpoints") && puts[0]!.body["commit"] === 0
-            return isClaim && ++claims === 2 ? Deferred.await(gates.claim) : Effect.void
-          })
-      })
-      // Another member owns the second partition, and goes.
-      yield* honest.putAll([
-        { collection: "subscriber/mail/members", id: "gone", body: { instance: {}, until: 1000 }, expiresAt: 1000 },
-        {
-          collection: "subscriber/mail/checkpoints",
-          id: "00001",
-          body: { position: 0, done: [], owner: "gone", epoch: 1, commit: 1, deadLetters: 0 }
-        }
-      ])
-      for (const type of ["A", "B", "C"]) for (const stream of [other, own]) yield* append(stream, type)
-      const { nudge } = yield* Subscriber.start(subscriber).pipe(Effect.provideService(Persistence, slow))
-      yield* happen
-      yield* pass(1)
-      yield* nudge
-      yield* happen
-      assert.strictEqual(claims, 2)
-      // In one moment: the buffer has room again, and the partition is claimed.
-      yield* Effect.sync(() => {
-        Deferred.doneUnsafe(gates.work, Effect.void)
-        Deferred.doneUnsafe(gates.claim, Effect.void)
-      })
-      yield* happen
-      for (const stream of [own, other]) {
-        assert.deepStrictEqual(
-          handled.filter((one) => one.startsWith(`${stream} `)),
-          ["A", "B", "C"].map((type) => `${stream} ${type}`)
-        )
+      const share = (partition: number) => {
+        const value = { position: 0, done: [], owner: "me", epoch: 1, commit: 0, deadLetters: 0 }
+        return new Share(partition, { id: "", version: 1, value }, new Map())
       }
-    }).pipe(Effect.provide(layer))
+      const [first, added] = [share(0), share(1)]
+      const shares = new Map([[0, first]])
+      const window = new Window(1)
+      const reader = new Reader({
+        subscriber: "mail",
+        store: yield* EventStore.EventStore,
+        partitions: 2,
+        lane: "stream",
+        wanted: {},
+        shares,
+        window,
+        rouse: () => {}
+      })
+      for (const type of ["A", "B"]) for (const stream of streams.toReversed()) yield* append(stream, type)
+      yield* Effect.forkScoped(reader.run)
+      yield* happen
+      assert.strictEqual(first.read, 2)
+      shares.set(1, added)
+      window.free(1)
+      yield* happen
+      assert.strictEqual(first.read, 4)
+      assert.strictEqual(added.read, 0)
+      window.free(1)
+      reader.restart()
+      yield* happen
+      assert.strictEqual(added.read, 1)
+      window.free(1)
+      yield* happen
+      assert.deepStrictEqual(
+        added.entries.map(({ event }) => event.type),
+        ["A", "B"]
+      )
+    }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
   it.effect("S5: an answer of the store that is lost is found again, and nothing is written twice", () =>

@@ -30,9 +30,8 @@ const refusing = (recorder: ReturnType<typeof makeRecorder>, bad: ReadonlySet<st
 
 /** Twice more, but not if the typed error says that it lasts. */
 const twice = Schedule.recurs(2).pipe(
-  Schedule.while(({ input }: Schedule.Metadata<number, Refused | Subscriber.HandlerDied | Subscriber.PutsRefused>) =>
-    Effect.succeed(input._tag !== "Refused" || !input.isLasting)
-  )
+  Schedule.setInputType<Subscriber.Failure<Refused>>(),
+  Schedule.while(({ input }) => Effect.succeed(input._tag !== "Refused" || !input.isLasting))
 )
 
 const countIs = (subscriber: { readonly name: string }, count: number) =>

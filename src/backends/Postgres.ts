@@ -2,8 +2,8 @@
  * Everything in one PostgreSQL database: for many processes on many machines.
  *
  * Tables, in one schema (default `public`): `tutti_events` and `tutti_streams` (the log), `tutti_documents` (read models,
- * checkpoints, leases) and `tutti_schema` (versions of the others); functions: `tutti_append`, `tutti_append_each`,
- * `tutti_delete`, `tutti_put`. They may share a database, and a schema, with tables of yours. They are made and brought up
+ * checkpoints, leases), `tutti_queues`, `tutti_queue_items` and `tutti_queue_keys` (work queues) and `tutti_schema` (versions
+ * of the others); functions: `tutti_append`, `tutti_append_each`, `tutti_delete`, `tutti_put`, `tutti_queue_…`. They may share a database, and a schema, with tables of yours. They are made and brought up
  * to date when the layer is built, by one process at a time.
  *
  * What is acknowledged is as durable as the server's `synchronous_commit` makes a commit: see `docs/reference/postgres.md`.

@@ -2,8 +2,8 @@
  * Everything in Redis, one server or a Redis Cluster: for many processes on many machines.
  *
  * Keys, all below one prefix (default `{tutti}`): `:log`, `:head`, `:stream:…` and `:dedup:…` (the log);
- * `:documents:…`, `:ids:…`, `:indexes:…`, `:index:…` and `:expiry` (read models, checkpoints, leases); `:format`. The
- * channel is `:appended`. The braces put all of them into one slot of a cluster, hence onto one node: several prefixes
+ * `:documents:…`, `:ids:…`, `:indexes:…`, `:index:…` and `:expiry` (read models, checkpoints, leases); `:queue:…` (work
+ * queues); `:format`. The channels are `:appended` and, of each queue, `…:changes`. The braces put all of them into one slot of a cluster, hence onto one node: several prefixes
  * are several stores, on several nodes.
  *
  * All of it lies in the memory of the server. What is acknowledged is as durable as the server's `appendfsync` makes it,

@@ -127,7 +127,7 @@ class JournalEngine {
         const run = program === undefined || this.live.has(runId) ? undefined : this.prepare(program, runId, history)
         const accepted = yield* Effect.catchTag(accept, "VersionConflict", () => Effect.succeed(false)).pipe(
           // The store may have it all the same.
-          Effect.onError(() => Effect.sync(() => (this.withdraw(runId, run), this.dropped.set(runId, "dropped"))))
+          Effect.onError(() => Effect.sync(() => (this.withdraw(runId, run), this.drop(runId))))
         )
         if (!accepted) this.withdraw(runId, run)
         else if (run !== undefined) yield* this.begin(runId, run)
@@ -162,11 +162,15 @@ class JournalEngine {
     const isOurs = () => this.live.has(runId) || this.replacing.has(runId)
     if (definition === undefined || isOurs()) return Effect.void
     this.lease.keep()
-    return Effect.uninterruptible(
-      Effect.flatMap(Recovery.claim(this.services, run), (history) =>
-        history === undefined || isOurs() ? Effect.void : this.launch(definition, runId, history)
-      )
+    const takenOver = Effect.flatMap(Recovery.claim(this.services, run), (history) =>
+      history === undefined || isOurs() ? Effect.void : this.launch(definition, runId, history)
     )
+    // The claim may be in the log all the same.
+    return Effect.uninterruptible(Effect.onError(takenOver, () => Effect.sync(() => this.drop(runId))))
+  }
+
+  private drop(runId: string): void {
+    this.dropped.set(runId, "dropped")
   }
 
   /** Runs of ours that the store was not there for: looked up twice, for an append may arrive late. */
@@ -187,7 +191,10 @@ class JournalEngine {
   private launch(definition: Definition, runId: string, history: RunHistory.RunHistory) {
     const run = this.prepare(definition, runId, history)
     // Stored before it is delivered, delivered to whoever is live: reading after `prepare` misses nothing.
-    return Effect.andThen(Commands.deliverAll(this.store, run, this.fork), this.begin(runId, run))
+    const delivered = Effect.onError(Commands.deliverAll(this.store, run, this.fork), () =>
+      Effect.sync(() => this.withdraw(runId, run))
+    )
+    return Effect.andThen(delivered, this.begin(runId, run))
   }
 
   private begin(runId: string, run: LiveRun): Effect.Effect<void> {
@@ -217,7 +224,7 @@ class JournalEngine {
       alwaysReplay: this.options.alwaysReplay ?? false,
       onEnd: (end) => this.settle(runId, Exit.succeed(end)),
       onLost: (lost) => {
-        if (lost._tag === "EngineError") this.dropped.set(runId, "dropped")
+        if (lost._tag === "EngineError") this.drop(runId)
         this.settle(runId, Exit.fail(lost))
       },
       onReplaced: () => this.replace(definition, runId)
@@ -258,7 +265,10 @@ class JournalEngine {
     }).pipe(Effect.ensuring(Effect.sync(() => void this.replacing.delete(runId))))
     this.fork(
       Effect.catchCause(relaunch, (cause) =>
-        Effect.sync(() => this.settle(runId, Exit.fail(new EngineError({ operation: `replay run "${runId}"`, cause }))))
+        Effect.sync(() => {
+          this.drop(runId)
+          this.settle(runId, Exit.fail(new EngineError({ operation: `replay run "${runId}"`, cause })))
+        })
       )
     )
   }

@@ -319,6 +319,51 @@ it.effect("M6: a start whose acknowledgement was lost is carried out all the sam
   })
 )
 
+/** A store that answers so the first time that the text is written, or read. */
+const once = (text: string, answer: <A, E>(mutation: Effect.Effect<A, E>) => Effect.Effect<A, E>): FaultStore.Fault => {
+  let seen = false
+  return (name) => (mutation) =>
+    Effect.suspend(() => {
+      if (seen || !name.includes(text)) return mutation
+      seen = true
+      return answer(mutation)
+    })
+}
+
+it.effect("M6: a run whose claim was written, and not acknowledged, is carried out all the same", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const first = yield* start(state, Nap.layer)
+    const { id } = yield* first.run(Nap.start({}))
+    yield* first.stop
+    const fault = once("RunRecovered", (mutation) => Effect.andThen(mutation, Effect.fail(down as any)))
+    const second = yield* Effect.exit(start(state, Nap.layer, { fault }))
+    // The one that starts says so; one that runs tries again.
+    assert.isTrue(Exit.isFailure(second))
+    const third = yield* start(state, Nap.layer, { fault: once("RunRecovered", () => Effect.fail(down as any)) }).pipe(
+      Effect.exit
+    )
+    assert.isTrue(Exit.isFailure(third))
+    const runs = yield* start(state, Nap.layer)
+    yield* TestClock.adjust("1 hour")
+    assert.strictEqual(yield* runs.run(Effect.flatMap(Nap.handle(id), (handle) => handle.await)), "up")
+  })
+)
+
+it.effect("M6: a claim of a running engine whose acknowledgement was lost is carried out all the same", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const first = yield* start(state, Nap.layer)
+    const fault = once("RunRecovered", (mutation) => Effect.andThen(mutation, Effect.fail(down as any)))
+    const second = yield* start(state, Nap.layer, { fault })
+    const { id } = yield* first.run(Nap.start({}))
+    yield* first.stop
+    yield* TestClock.adjust("20 seconds")
+    yield* TestClock.adjust("1 hour")
+    assert.strictEqual(yield* second.run(Effect.flatMap(Nap.handle(id), (handle) => handle.await)), "up")
+  })
+)
+
 it.effect("M7: an owner all of whose runs ended is forgotten after a day, one that lives is not", () =>
   Effect.gen(function* () {
     const state = Memory.makeState()

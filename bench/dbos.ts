@@ -49,7 +49,6 @@ export const dbos: System<string> = (use) =>
     }
     await engine.launch()
     try {
-      await runMany(20, 10)
       return await use(runMany, url)
     } finally {
       await engine.shutdown()

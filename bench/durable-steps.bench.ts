@@ -60,6 +60,7 @@ const commitsPerStep = async (runs: number, concurrency: number): Promise<number
     )
   )
   return counted(async (runMany) => {
+    await runMany(10, concurrency)
     commits = 0
     await runMany(runs, concurrency)
     return commits / (runs * steps)

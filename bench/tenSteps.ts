@@ -37,10 +37,8 @@ const once = Effect.flatMap(TenSteps.run({ value: 1 }), ({ value }) =>
 /** Carries out so many runs, so many of them at a time. */
 export type RunMany = (count: number, concurrency: number) => Promise<void>
 
-/** A system that carries out runs, built anew and warmed up for each measurement; building it is not measured. */
+/** A system that carries out runs, built anew for each measurement; building it is not measured. */
 export type System<Where> = <A>(use: (runMany: RunMany, where: Where) => Promise<A>) => Promise<A>
-
-const warmUp = 20
 
 /** An engine. */
 export const onLayer =
@@ -51,7 +49,6 @@ export const onLayer =
       const runMany: RunMany = (count, concurrency) =>
         runtime.runPromise(Effect.forEach(Array(count), () => once, { concurrency, discard: true }))
       try {
-        await runMany(warmUp, 10)
         return await use(runMany, where)
       } finally {
         await runtime.dispose()
@@ -66,21 +63,26 @@ export const onFloor =
       const log = await makeLog(where)
       const runMany: RunMany = (count, concurrency) => Floor.runMany(log, count, concurrency, steps)
       try {
-        await runMany(warmUp, 10)
         return await use(runMany, where)
       } finally {
         await log.close()
       }
     })
 
-/** Microseconds per step, of runs one after the other. */
+/** Microseconds per step, of runs one after the other. As many are carried out before: code and connections are warm. */
 export const alone =
   <Where>(system: System<Where>, runs: number) =>
   (): Promise<number> =>
-    system((runMany) => microsEach(runs * steps, () => runMany(runs, 1)))
+    system(async (runMany) => {
+      await runMany(runs, 1)
+      return microsEach(runs * steps, () => runMany(runs, 1))
+    })
 
-/** Steps per second, of 100 runs at once. */
+/** Steps per second, of 100 runs at once, warmed up by a fifth as many. */
 export const crowded =
   <Where>(system: System<Where>, runs: number) =>
   (): Promise<number> =>
-    system((runMany) => perSecond(runs * steps, () => runMany(runs, concurrency)))
+    system(async (runMany) => {
+      await runMany(runs / 5, concurrency)
+      return perSecond(runs * steps, () => runMany(runs, concurrency))
+    })

@@ -298,7 +298,9 @@ class JournalEngine {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       this.graceEnds ??= now + Duration.toMillis(Duration.fromInputUnsafe(this.options.grace ?? defaultGrace))
       if (this.graceEnds <= now) return stopped
-      return Effect.andThen(Effect.interruptible(Effect.timeoutOption(drained, this.graceEnds - now)), stopped)
+      // Not the other way round: an engine stops in a fiber that was interrupted, where nothing interruptible runs.
+      const patiently = Effect.timeoutOption(Effect.interruptible(drained), this.graceEnds - now)
+      return Effect.andThen(patiently, stopped)
     })
   }
 }

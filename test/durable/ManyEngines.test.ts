@@ -227,6 +227,28 @@ it.effect("M3: an engine that stops lets a step be recorded, begins no other, un
   })
 )
 
+it.effect("M3: so does an engine whose fiber is interrupted", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const held = yield* makeHeld
+    const Hold = Orchestration.make("Hold", { input: {}, output: Schema.Int, run: () => held.step })
+    const engine = Hold.layer.pipe(
+      Layer.provideMerge(JournalEngine.layer({ lease })),
+      Layer.provideMerge(Memory.storesOf(state))
+    )
+    const main = yield* Effect.forkChild(
+      Effect.andThen(Hold.start({}, { key: "1" }), Effect.never).pipe(Effect.provide(Layer.fresh(engine)))
+    )
+    yield* held.begun
+    const stopped = yield* Effect.forkChild(Fiber.interrupt(main))
+    yield* TestClock.adjust("9 seconds")
+    assert.strictEqual(stopped.pollUnsafe(), undefined)
+    yield* held.release
+    yield* Fiber.join(stopped)
+    assert.deepStrictEqual(yield* typesOf(state, "Hold/1"), ["RunStarted", "StepCompleted"])
+  })
+)
+
 it.effect("M4: a step that takes longer than the grace period runs again", () =>
   Effect.gen(function* () {
     const state = Memory.makeState()

@@ -11,10 +11,6 @@ export const anything: Change = { ready: true, settled: "unknown" }
 export class Listeners {
   private readonly queues = new Map<string, Set<Listener>>()
 
-  get isEmpty(): boolean {
-    return this.queues.size === 0
-  }
-
   tell(queue: string, change: Change): void {
     const listeners = this.queues.get(queue)
     if (listeners !== undefined) for (const listener of listeners) listener(change)

@@ -16,9 +16,8 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
 import { Sqlite, type SqliteError } from "../persistence/Sqlite.ts"
-import { Listeners } from "./Listeners.ts"
+import { anything, Listeners } from "./Listeners.ts"
 import { migrations } from "./SqliteLine.ts"
 import { SqliteQueue } from "./SqliteQueue.ts"
 import { type Change, type QueueSettings, WorkQueueDriver } from "./WorkQueueDriver.ts"
@@ -43,7 +42,7 @@ export interface Options {
  */
 export const makeDriver = Effect.fnUntraced(function* (
   options: Options = {}
-): Effect.fn.Return<WorkQueueDriver["Service"], WorkQueueError, Sqlite | Scope.Scope> {
+): Effect.fn.Return<WorkQueueDriver["Service"], WorkQueueError, Sqlite> {
   const sqlite = yield* Sqlite
   yield* Effect.mapError(sqlite.migrate("work queues", migrations), queueError)
   const listeners = new Listeners()
@@ -63,7 +62,7 @@ export const makeDriver = Effect.fnUntraced(function* (
           changed === undefined ? Effect.void : Effect.sync(() => listeners.tell(changed.settings.name, changed.change))
         )
       )
-  yield* watch(sqlite, listeners, Duration.fromInputUnsafe(options.pollInterval ?? "200 millis"))
+  const pollInterval = Duration.fromInputUnsafe(options.pollInterval ?? "200 millis")
   const ready: Change = { ready: true, settled: [] }
 
   return WorkQueueDriver.of({
@@ -83,7 +82,11 @@ export const makeDriver = Effect.fnUntraced(function* (
       atomically("redrive items", () => queue.redrive(settings, ids, now), { settings, change: ready }),
     discard: (settings, ids, now) => atomically("discard items", () => queue.discard(settings, ids, now)),
     stats: (settings, now) => atomically("count items", () => queue.stats(settings, now)),
-    onChange: (settings, listener) => listeners.add(settings.name, listener)
+    onChange: (settings, listener) =>
+      Effect.andThen(
+        listeners.add(settings.name, listener),
+        watch(sqlite, () => listener(anything), pollInterval)
+      )
   })
 })
 
@@ -99,15 +102,13 @@ export const layer = (options?: Options): Layer.Layer<WorkQueueDriver, WorkQueue
 const queueError = ({ cause, detail, kind, operation }: SqliteError): WorkQueueError =>
   new WorkQueueError({ operation, detail, retryable: kind === "Busy", cause })
 
-/** Tells everybody when another connection has committed. */
-const watch = (sqlite: Sqlite["Service"], listeners: Listeners, pollInterval: Duration.Duration) => {
+/** Calls back when another connection has committed. */
+const watch = (sqlite: Sqlite["Service"], changed: () => void, pollInterval: Duration.Duration) => {
   let last: number | undefined
   const poll = Effect.gen(function* () {
-    yield* Effect.sleep(pollInterval)
-    if (listeners.isEmpty) return
     const current = yield* sqlite.attempt("watch for changes", sqlite.dataVersion)
-    if (last !== undefined && current !== last) listeners.tellAll()
+    if (last !== undefined && current !== last) changed()
     last = current
   }).pipe(Effect.catch((error) => Effect.logWarning("Could not look for changes of work queues", error)))
-  return Effect.forkScoped(Effect.forever(poll))
+  return Effect.forkScoped(Effect.forever(Effect.andThen(poll, Effect.sleep(pollInterval))))
 }

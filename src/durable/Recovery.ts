@@ -42,13 +42,17 @@ const memory = Duration.toMillis(Duration.days(1))
 
 /**
  * Untried runs whose owner is gone, asked again and again: it costs a query, and one for each owner that is gone,
- * however many runs are open. In no order, so that several engines do not all begin with the same run.
+ * however many runs are open. In no order, so that several engines do not all begin with the same run. None for the length
+ * of a lease after our own was over.
  */
 export const leftBehind = ({ catalogue, lease, liveness, persistence }: Services) =>
   Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
     const found: Array<RunCatalogue.RunSummary> = []
-    for (const { owner, until } of yield* Lease.gone(persistence, liveness)) {
+    const gone = yield* Lease.gone(persistence, liveness)
+    // Asked last: a store that was away may have answered late.
+    const now = yield* Clock.currentTimeMillis
+    if (lease.isShaken(now)) return found
+    for (const { owner, until } of gone) {
       // Our own was late. It is renewed elsewhere; what was taken from us meanwhile is fenced.
       if (owner === lease.owner) continue
       const runs = yield* catalogue.list({ owner, status: RunCatalogue.openStatuses, limit })

@@ -37,6 +37,11 @@ export interface Lease {
   readonly owner: string
   /** Fencing token: greater than that of every owner before. */
   readonly epoch: number
+  /**
+   * Is the renewal of this lease late, or was it within the last `duration`? Then the store was away, or this process was
+   * frozen, and the leases of others say little: their owners need time to renew them.
+   */
+  readonly isShaken: (now: number) => boolean
   /** Says that this owner will leave something behind, so that others look for it when its lease is over. */
   readonly keep: () => void
 }
@@ -56,13 +61,26 @@ export const acquire = Effect.fnUntraced(function* (
   const { instance } = yield* CurrentLiveness
   const epoch = yield* nextEpoch(persistence)
   const owner = `${options.name}-${epoch}`
+  const millis = Duration.toMillis(options.duration)
   let kept = false
-  const put = (millis: number) =>
-    Effect.gen(function* () {
-      const until = (yield* Clock.currentTimeMillis) + millis
-      yield* persistence.putAll([{ collection, id: owner, body: { epoch, until, instance } }])
-    })
-  const renew = put(Duration.toMillis(options.duration))
+  /** The end of the lease, as it is written; and when it was last renewed late. */
+  let until = Infinity
+  let wonBack = -Infinity
+  /** Renewed three times in its duration, it has more than half of it left. */
+  const isLate = (now: number) => now > until - millis / 2
+  const put = (until: number) => persistence.putAll([{ collection, id: owner, body: { epoch, until, instance } }])
+  const renew = Effect.gen(function* () {
+    let begun: number
+    let now = yield* Clock.currentTimeMillis
+    do {
+      begun = now
+      yield* put(begun + millis)
+      now = yield* Clock.currentTimeMillis
+      // A store that was away answers late: what was written has all but run out.
+    } while (now - begun > millis / 3)
+    if (isLate(now)) wonBack = now
+    until = begun + millis
+  })
   yield* renew
   yield* Effect.forkScoped(
     renew.pipe(
@@ -71,9 +89,10 @@ export const acquire = Effect.fnUntraced(function* (
     )
   )
   // Kept, it is over: who takes over what this owner leaves behind finds it by its lease.
-  const end = Effect.suspend(() => (kept ? put(0) : forget(persistence, owner)))
+  const end = Effect.suspend(() => (kept ? Effect.flatMap(Clock.currentTimeMillis, put) : forget(persistence, owner)))
   yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeoutOption(Effect.interruptible(end), patience)))
-  return { owner, epoch, keep: () => void (kept = true) } satisfies Lease
+  const isShaken = (now: number) => isLate(now) || now < wonBack + millis
+  return { owner, epoch, isShaken, keep: () => void (kept = true) } satisfies Lease
 })
 
 /** An owner whose lease is over. */

@@ -163,6 +163,62 @@ it.effect("M1: a lease that was given back need not run out", () =>
   })
 )
 
+it.effect("M1: when the store was away for longer than a lease, owners that live keep their runs", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const { fault, freeze, thaw } = yield* makeFreezer
+    const owner = yield* start(state, Nap.layer, { fault })
+    yield* start(state, Nap.layer, { fault })
+    const handle = yield* owner.run(Nap.start({}))
+    freeze()
+    yield* TestClock.adjust("5 minutes")
+    yield* thaw
+    yield* TestClock.adjust("2 hours")
+    assert.strictEqual(yield* handle.await, "up")
+    assert.notInclude(yield* typesOf(state, handle.id), "RunRecovered")
+  })
+)
+
+it.effect("M1: also if one of them comes back a little later than the other", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const [early, late] = [yield* makeFreezer, yield* makeFreezer]
+    const owner = yield* start(state, Nap.layer, { fault: late.fault })
+    const other = yield* start(state, Nap.layer, { fault: early.fault })
+    const handle = yield* owner.run(Nap.start({}))
+    early.freeze()
+    late.freeze()
+    yield* TestClock.adjust("5 minutes")
+    yield* early.thaw
+    yield* TestClock.adjust("8 seconds")
+    yield* late.thaw
+    // What the late one had begun to write was over by now: it wrote again at once.
+    yield* Effect.yieldNow
+    const leases = yield* other.run(Persistence.use((persistence) => persistence.query("leases")))
+    for (const { body } of leases) assert.isAbove(body["until"] as number, 308_000)
+    yield* TestClock.adjust("2 hours")
+    assert.strictEqual(yield* handle.await, "up")
+    assert.notInclude(yield* typesOf(state, handle.id), "RunRecovered")
+  })
+)
+
+it.effect("M1: and the runs of one that did not survive that are taken over", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const { fault, freeze, thaw } = yield* makeFreezer
+    const dead = yield* makeFreezer
+    const first = yield* start(state, Nap.layer, { fault: dead.fault })
+    const other = yield* start(state, Nap.layer, { fault })
+    const { id } = yield* first.run(Nap.start({}))
+    dead.freeze()
+    freeze()
+    yield* TestClock.adjust("5 minutes")
+    yield* thaw
+    yield* TestClock.adjust("25 seconds")
+    assert.strictEqual(yield* other.run(ownerOf(id)), yield* other.run(nameOf))
+  })
+)
+
 it.effect("M2: an owner learns that a run was taken from it, without writing", () =>
   Effect.gen(function* () {
     const state = Memory.makeState()

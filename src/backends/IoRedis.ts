@@ -192,7 +192,6 @@ const sender = (client: Client, { isCluster, responseTimeout }: Settings): Send 
   return <A>(command: string, ...args: ReadonlyArray<string>) =>
     send<A>(command, ...args).pipe(
       Effect.timeoutOrElse({ duration: responseTimeout, orElse: () => silence }),
-      Effect.interruptible,
       Effect.tapError(() => refresh)
     )
 }

@@ -9,10 +9,11 @@ import * as Os from "node:os"
 import * as Process from "node:process"
 import type { Instance, Liveness } from "../persistence/Lease.ts"
 
-/** Distinguishes this boot of this machine where the system says so. */
+/** Distinguishes this boot of this machine, and containers that number their processes anew, where the system says so. */
 const machine = (): string => {
   try {
-    return `${Os.hostname()}/${Fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()}`
+    const boot = Fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+    return `${Os.hostname()}/${boot}/${Fs.readlinkSync("/proc/self/ns/pid")}`
   } catch {
     // Not Linux: the name of the machine must do.
     return Os.hostname()

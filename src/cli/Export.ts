@@ -29,7 +29,7 @@ const optionsOf = (args: Arguments) =>
 
 export const verb: Verb = {
   summary: "Write the log to a file that any backend can import. It has its name only once it is whole.",
-  usage: "export FILE [--after POSITION] [--prefix STREAMS] [--documents COLLECTION,…] [--db FILE]",
+  usage: "export FILE [--after POSITION] [--prefix STREAMS] [--documents COLLECTION,…] [--db FILE|URL]",
   options: { after: { type: "string" }, prefix: { type: "string" }, documents: { type: "string" } },
   words: 1,
   run: (args) =>

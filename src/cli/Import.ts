@@ -8,7 +8,7 @@ import { sentenceOf, type Verb, workError } from "./Verb.ts"
 
 export const verb: Verb = {
   summary: "Bring an exported log into a journal, made if there is none. Nothing that is there already is changed.",
-  usage: "import FILE [--db FILE]",
+  usage: "import FILE [--db FILE|URL]",
   options: {},
   words: 1,
   run: (args) =>

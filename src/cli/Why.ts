@@ -10,7 +10,7 @@ import { sentenceOf, type Verb, workError } from "./Verb.ts"
 
 export const verb: Verb = {
   summary: "Tell what caused an event, and what it caused. Named by its id, or by STREAM@VERSION.",
-  usage: "why EVENT [--db FILE]",
+  usage: "why EVENT [--db FILE|URL]",
   options: {},
   words: 1,
   run: (args) =>

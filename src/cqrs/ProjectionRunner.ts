@@ -132,11 +132,13 @@ class Runner<View, Event extends { readonly _tag: string }> {
       if (end === "Overtaken") yield* this.standBy(of)
       else if (end === "Retired") {
         // Retired for another generation; or on the way to being deleted, and now wanted again.
-        if ((yield* this.serving) === undefined) yield* ProjectionCatalogue.remove(of)
+        const serving = yield* this.serving
+        if (serving === undefined || serving === of.generation) yield* ProjectionCatalogue.remove(of)
       } else if (end instanceof ProjectionFailed) {
         yield* Effect.logError(end.message, end)
         yield* this.own.mayGoOn.close
-        yield* follower.standStill(end)
+        // It is not written down: it must come to the event again, for nobody could see why it stands still (V4).
+        yield* Effect.onError(follower.standStill(end), () => this.own.mayGoOn.open)
       } else return yield* end
     }).pipe(Effect.catchIf(isInterference, () => Effect.void))
   }

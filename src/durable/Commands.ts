@@ -44,9 +44,9 @@ export const deliver = (run: LiveRun, command: StoredEvent, fork: Fork): void =>
     case "CancelRequested":
       return void fork(run.cancel(data.reason))
     case "PauseRequested":
-      return void fork(run.setPaused(true))
+      return void fork(run.setPaused(true, command.version))
     case "ResumeRequested":
-      return void fork(run.setPaused(false))
+      return void fork(run.setPaused(false, command.version))
   }
 }
 

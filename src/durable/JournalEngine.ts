@@ -57,6 +57,8 @@ class JournalEngine {
   private readonly live = new Map<string, LiveRun>()
   /** Runs between two launches here: not live, and yet nobody else's to take. */
   private readonly replacing = new Set<string>()
+  /** Runs that are being taken over: nobody here shall claim them again, and so fence the first claim. */
+  private readonly claiming = new Set<string>()
   private readonly waiting = new Map<string, Deferred.Deferred<RunEnd, RunLost>>()
   /** Runs that are ours in the log, and that are not carried out because an append of ours failed. */
   private readonly dropped = new Map<string, "dropped" | "looked for">()
@@ -151,27 +153,37 @@ class JournalEngine {
     yield* this.takeOverAll([...(yield* Recovery.leftBehind(this.services)), ...(yield* this.droppedRuns())])
   }).pipe(engineError("look for abandoned runs"))
 
+  /** All of them, also if one cannot be taken over: then fails for the first such. */
   private takeOverAll(runs: ReadonlyArray<RunCatalogue.RunSummary>) {
     const concurrency = this.options.recoveryConcurrency ?? 64
-    return Effect.forEach(runs, (run) => this.takeOver(run), { concurrency, discard: true })
+    const exits = Effect.forEach(runs, (run) => Effect.exit(this.takeOver(run)), { concurrency })
+    return Effect.flatMap(exits, (exits) => exits.find(Exit.isFailure) ?? Effect.void)
   }
 
   private takeOver(run: RunCatalogue.RunSummary) {
     const { runId } = run
-    const definition = this.definitionOf(run.definition, run.definitionVersion)
-    const isOurs = () => this.live.has(runId) || this.replacing.has(runId)
-    if (definition === undefined || isOurs()) return Effect.void
-    this.lease.keep()
-    const takenOver = Effect.flatMap(Recovery.claim(this.services, run), (history) =>
-      history === undefined || isOurs() ? Effect.void : this.launch(definition, runId, history)
-    )
-    // The claim may be in the log all the same.
-    return Effect.uninterruptible(Effect.onError(takenOver, () => Effect.sync(() => this.drop(runId))))
+    return Effect.suspend(() => {
+      const definition = this.definitionOf(run.definition, run.definitionVersion)
+      if (definition === undefined || this.isOurs(runId) || this.claiming.has(runId)) return Effect.void
+      this.lease.keep()
+      this.claiming.add(runId)
+      return Recovery.claim(this.services, run).pipe(
+        Effect.flatMap((history) => {
+          if (history !== undefined && !this.isOurs(runId)) return this.launch(definition, runId, history)
+          // Ours in the log, and yet perhaps not carried out: a late append of ours, or a start of it, was in between.
+          if (history !== undefined || run.owner === this.lease.owner) this.drop(runId)
+          return Effect.void
+        }),
+        // The claim may be in the log all the same.
+        Effect.onError(() => Effect.sync(() => this.drop(runId))),
+        Effect.ensuring(Effect.sync(() => void this.claiming.delete(runId)))
+      )
+    }).pipe(Effect.uninterruptible)
   }
 
-  private drop(runId: string): void {
-    this.dropped.set(runId, "dropped")
-  }
+  private readonly isOurs = (runId: string): boolean => this.live.has(runId) || this.replacing.has(runId)
+
+  private readonly drop = (runId: string): void => void this.dropped.set(runId, "dropped")
 
   /** Runs of ours that the store was not there for: looked up twice, for an append may arrive late. */
   private droppedRuns() {
@@ -342,7 +354,8 @@ export const layer = (options: Options = {}): Layer.Layer<Engine, EngineError, E
         Effect.forkScoped
       )
       yield* engine.adopt.pipe(
-        Effect.catch((error) => Effect.logWarning("could not look for abandoned runs", error)),
+        // Whatever it is: this must go on for as long as the engine lives (N1).
+        Effect.catchCause((cause) => Effect.logWarning("could not look for abandoned runs", cause)),
         Effect.schedule(Schedule.spaced(Duration.times(duration, 1 / 3))),
         Effect.forkScoped
       )

@@ -231,10 +231,10 @@ export class LiveRun implements Run.Run {
     )
   }
 
-  /** A paused run finishes what is under way and begins no further step. */
-  setPaused(paused: boolean): Effect.Effect<void> {
+  /** A paused run finishes what is under way and begins no further step. `asked`: version in the inbox. */
+  setPaused(paused: boolean, asked = Infinity): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.gate.isClosed === paused || this.stopped !== undefined || this.journal.isClosed) return Effect.void
+      if (!this.gate.isNews(paused, asked) || this.stopped !== undefined || this.journal.isClosed) return Effect.void
       // Undoing is not paused: it would leave things half undone.
       if (paused && (this.cancelRequested !== undefined || this.wasCancelled)) return Effect.void
       if (paused) this.gate.close()
@@ -336,11 +336,10 @@ export class LiveRun implements Run.Run {
   }
 
   private continueAsNew(continued: ContinueAsNew): Effect.Effect<void> {
-    const { started } = this.options.history
-    return Effect.andThen(
-      this.journal.beginAnew({ input: continued.input, started, consumed: this.inbox.consumed }),
-      this.replaced
-    )
+    const { epoch, owner, started } = this.options.history
+    // What is older is forgotten, a claim, too: from here on, the stream begins with its present owner.
+    const begun = { input: continued.input, started: { ...started, epoch, owner }, consumed: this.inbox.consumed }
+    return Effect.andThen(this.journal.beginAnew(begun), this.replaced)
   }
 
   private mismatched<A, E>(entry: Entry, found: string): Effect.Effect<A, E> {

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 export class PauseGate {
   private readonly waiting = new Set<() => void>()
   private closed: boolean
+  private lastRequest = 0
 
   constructor(closed: boolean) {
     this.closed = closed
@@ -11,6 +12,13 @@ export class PauseGate {
 
   get isClosed(): boolean {
     return this.closed
+  }
+
+  /** Does a request change anything? One may be read late, when a newer one was heard of already. */
+  isNews(closed: boolean, request: number): boolean {
+    if (request <= this.lastRequest) return false
+    this.lastRequest = request
+    return this.closed !== closed
   }
 
   close(): void {

@@ -57,7 +57,7 @@ export const leftBehind = ({ catalogue, lease, liveness, persistence }: Services
       if (owner === lease.owner) continue
       const runs = yield* catalogue.list({ owner, status: RunCatalogue.openStatuses, limit })
       if (runs.length === 0 && until + memory < now) yield* Lease.forget(persistence, owner)
-      found.push(...runs.filter(({ status }) => isUntried(status)))
+      for (const run of runs) if (isUntried(run.status)) found.push(run)
     }
     return yield* Random.shuffle(found)
   })
@@ -83,7 +83,7 @@ export const claim = ({ lease, store }: Services, { definition, owner: gone, run
       ...(history.paused ? [{ type: "RunPaused", data: {}, meta }] : [])
     ]
     return yield* store.append(runStream(runId), events, history.version).pipe(
-      Effect.as({ ...history, version: history.version + events.length }),
+      Effect.as({ ...history, owner, epoch, version: history.version + events.length }),
       Effect.catchTag("VersionConflict", () => Effect.succeed(undefined))
     )
   })

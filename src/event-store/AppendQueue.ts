@@ -7,7 +7,8 @@
  *
  * Invariants (checked by `test/event-store/AppendQueue.test.ts`):
  *
- *   Q1. Order of calls is order of commits, also across the limit of `capacity`.
+ *   Q1. Order of calls is order of commits, also across the limit of `capacity`: of all calls, if the driver takes one
+ *       batch at a time; of those to one stream, if it takes several.
  *   Q2. A request is in the queue when its effect has begun: no step lies between.
  *   Q3. Every request is answered once: by its outcome, or by the failure of its whole batch.
  *       A batch that dies is written again one by one, so that a bad request harms only itself.
@@ -25,6 +26,8 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { Appended, AppendOutcome, AppendRequest } from "./EventStoreDriver.ts"
+import { Flights } from "./Flights.ts"
+import { Ticket, Tickets } from "./Tickets.ts"
 import { type DocumentConflict, EventStoreError, StoreUnavailable, type VersionConflict } from "./EventStoreError.ts"
 
 type Answer<E = DocumentConflict> = Effect.Effect<Appended, VersionConflict | EventStoreError | E>
@@ -66,93 +69,6 @@ export interface Options {
   readonly closing?: Duration.Input
 }
 
-type TicketState = "Waiting" | "Admitted" | "Taken" | "Withdrawn"
-
-class Ticket {
-  state: TicketState = "Waiting"
-  readonly request: AppendRequest
-  readonly answer: (answer: Answer) => void
-  readonly onAdmitted: (() => void) | undefined
-  constructor(request: AppendRequest, answer: (answer: Answer) => void, onAdmitted: (() => void) | undefined) {
-    this.request = request
-    this.answer = answer
-    this.onAdmitted = onAdmitted
-  }
-}
-
-/** FIFO of tickets of which a prefix, bounded by `capacity`, is admitted. */
-class Tickets {
-  private items: Array<Ticket> = []
-  private head = 0
-  /** Tickets before this index are admitted or withdrawn. */
-  private admittedTo = 0
-  private admittedEvents = 0
-  private readonly capacity: number
-  constructor(capacity: number) {
-    this.capacity = capacity
-  }
-
-  get isEmpty(): boolean {
-    return this.head === this.items.length
-  }
-
-  push(ticket: Ticket): void {
-    this.items.push(ticket)
-    this.admit()
-  }
-
-  /** The oldest admitted tickets, up to `maxBatch` events, but at least one. */
-  take(maxBatch: number): Array<Ticket> {
-    const batch: Array<Ticket> = []
-    let events = 0
-    while (this.head < this.admittedTo) {
-      const ticket = this.items[this.head]!
-      if (ticket.state === "Admitted") {
-        if (events > 0 && events + ticket.request.events.length > maxBatch) break
-        events += ticket.request.events.length
-        ticket.state = "Taken"
-        batch.push(ticket)
-      }
-      this.head++
-    }
-    this.admittedEvents -= events
-    this.compact()
-    this.admit()
-    return batch
-  }
-
-  withdraw(ticket: Ticket): void {
-    if (ticket.state === "Admitted") this.admittedEvents -= ticket.request.events.length
-    else if (ticket.state !== "Waiting") return
-    ticket.state = "Withdrawn"
-    this.admit()
-  }
-
-  private admit(): void {
-    while (this.admittedTo < this.items.length) {
-      const ticket = this.items[this.admittedTo]!
-      const events = ticket.state === "Waiting" ? ticket.request.events.length : 0
-      // An append larger than the whole capacity is admitted alone.
-      if (this.admittedEvents > 0 && this.admittedEvents + events > this.capacity) return
-      this.admittedTo++
-      if (ticket.state === "Waiting") {
-        this.admittedEvents += events
-        ticket.state = "Admitted"
-        // Runs the caller at once, who may push again: all counters are up to date by now.
-        ticket.onAdmitted?.()
-      }
-    }
-  }
-
-  private compact(): void {
-    if (this.head === this.items.length) this.items = []
-    else if (this.head * 2 > this.items.length) this.items = this.items.slice(this.head)
-    else return
-    this.admittedTo -= this.head
-    this.head = 0
-  }
-}
-
 const refused: Answer<never> = Effect.fail(
   new EventStoreError({
     reason: new StoreUnavailable({
@@ -170,6 +86,8 @@ const answerOf = (outcome: AppendOutcome): Answer => {
 
 /** The driver's `append`, and who hears of what it wrote. */
 interface Target {
+  /** How many batches the driver takes at a time. Default 1. */
+  readonly parallel?: number | undefined
   readonly write: (
     requests: ReadonlyArray<AppendRequest>
   ) => Effect.Effect<ReadonlyArray<AppendOutcome>, EventStoreError>
@@ -177,14 +95,18 @@ interface Target {
   readonly committed: (requests: ReadonlyArray<AppendRequest>, outcomes: ReadonlyArray<AppendOutcome>) => void
 }
 
+const requestOf = (ticket: Ticket<Answer>): AppendRequest => ticket.request
+
 class Queue implements AppendQueue {
-  private readonly tickets: Tickets
+  private readonly tickets: Tickets<Answer>
+  private readonly flights: Flights
   private readonly maxBatch: number
   private readonly target: Target
   private closed = false
   private wakeWriter: (() => void) | undefined
   constructor(options: Options & Target) {
     this.tickets = new Tickets(options.capacity ?? 65_536)
+    this.flights = new Flights(options.parallel ?? 1)
     this.maxBatch = options.maxBatch ?? 1000
     this.target = options
   }
@@ -193,7 +115,7 @@ class Queue implements AppendQueue {
   append(request: () => AppendRequest): Answer
   append(request: () => AppendRequest): Answer {
     return Effect.callback((resume) => {
-      const ticket = new Ticket(request(), resume, undefined)
+      const ticket = new Ticket<Answer>(request(), resume, undefined)
       this.enqueue(ticket)
       return Effect.sync(() => this.tickets.withdraw(ticket))
     })
@@ -204,7 +126,7 @@ class Queue implements AppendQueue {
   submit(request: () => AppendRequest): Effect.Effect<Answer> {
     return Effect.callback((resume) => {
       const answer = Deferred.makeUnsafe<Appended, VersionConflict | DocumentConflict | EventStoreError>()
-      const ticket = new Ticket(
+      const ticket = new Ticket<Answer>(
         request(),
         (outcome) => Deferred.doneUnsafe(answer, outcome),
         () => resume(Effect.succeed(Deferred.await(answer)))
@@ -216,8 +138,9 @@ class Queue implements AppendQueue {
 
   /** Writes until the queue is closed and empty. */
   get writer(): Effect.Effect<void> {
-    const { flush, idle, tickets } = this
-    return Effect.gen(function* () {
+    const { idle, tickets } = this
+    const flush = (this.target.parallel ?? 1) > 1 ? this.flushBeside : this.flush
+    const all = Effect.gen(function* () {
       while (true) {
         yield* idle
         if (tickets.isEmpty) return
@@ -226,6 +149,7 @@ class Queue implements AppendQueue {
         yield* flush
       }
     })
+    return Effect.andThen(all, this.landed)
   }
 
   close(): void {
@@ -233,7 +157,7 @@ class Queue implements AppendQueue {
     this.wake()
   }
 
-  private enqueue(ticket: Ticket): void {
+  private enqueue(ticket: Ticket<Answer>): void {
     if (this.closed) {
       ticket.answer(refused)
       ticket.onAdmitted?.()
@@ -259,8 +183,23 @@ class Queue implements AppendQueue {
     return batch.length === 0 ? Effect.void : this.commit(batch)
   })
 
-  private commit(batch: ReadonlyArray<Ticket>): Effect.Effect<void> {
-    const requests = batch.map((ticket) => ticket.request)
+  /** As `flush`, for a driver that takes several batches at a time. */
+  private readonly flushBeside = Effect.suspend(() => {
+    const { flights, maxBatch, tickets } = this
+    const size = flights.sizeOfNext(tickets.waiting, maxBatch)
+    const batch = size === 0 ? [] : tickets.take(size, flights.isBusy)
+    if (batch.length > 0) return flights.fly(batch.map(requestOf), this.commit(batch))
+    return Effect.interruptible(flights.landing)
+  })
+
+  private readonly landed = Effect.whileLoop({
+    while: () => !this.flights.isEmpty,
+    body: () => Effect.interruptible(this.flights.landing),
+    step: () => {}
+  })
+
+  private commit(batch: ReadonlyArray<Ticket<Answer>>): Effect.Effect<void> {
+    const requests = batch.map(requestOf)
     // Nobody interrupts the writer but `make`, when closing takes too long.
     const write = Effect.interruptible(Effect.suspend(() => this.target.write(requests)))
     return Effect.flatMap(Effect.exit(write), (exit) => {
@@ -273,7 +212,7 @@ class Queue implements AppendQueue {
   }
 
   /** Q3: a defect may be the fault of one request, such as data that is no JSON. The others shall not suffer for it. */
-  private refuse(batch: ReadonlyArray<Ticket>, cause: Cause.Cause<EventStoreError>): Effect.Effect<void> {
+  private refuse(batch: ReadonlyArray<Ticket<Answer>>, cause: Cause.Cause<EventStoreError>): Effect.Effect<void> {
     if (batch.length > 1 && Cause.hasDies(cause)) {
       return Effect.forEach(batch, (ticket) => this.commit([ticket]), { discard: true })
     }

@@ -59,7 +59,7 @@ export class EventStore extends Context.Service<
   {
     /**
      * Appends all events or none. Succeeds only once they are durable. Order of
-     * calls is order of commits. An interrupted append that still waits in the
+     * calls to one stream is order of commits. An interrupted append that still waits in the
      * queue is withdrawn; one already on its way is written all the same.
      * A function as `expected` is called when the append takes its place in the
      * queue: for a writer that counts the versions of its stream itself.
@@ -72,7 +72,7 @@ export class EventStore extends Context.Service<
     /**
      * Queues an append and returns as soon as it is admitted; the inner effect
      * waits until it is durable. For writers that pipeline: any number of calls
-     * without awaiting, with back-pressure, in one fiber, in order.
+     * without awaiting, with back-pressure, in one fiber; those to one stream in order.
      */
     readonly submit: (
       stream: StreamId,
@@ -148,7 +148,12 @@ export const make = Effect.fnUntraced(function* (
   const driver = yield* EventStoreDriver
   const pageSize = options.pageSize ?? 500
   const feed = yield* LiveFeed.make({ driver, pageSize, buffer: options.subscriberBuffer ?? 4096 })
-  const queue = yield* AppendQueue.make({ ...options, write: driver.append, committed: feed.publish })
+  const queue = yield* AppendQueue.make({
+    ...options,
+    write: driver.append,
+    parallel: driver.parallelAppends,
+    committed: feed.publish
+  })
   const request = requests()
 
   return EventStore.of({

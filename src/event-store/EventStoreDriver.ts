@@ -124,6 +124,11 @@ export class EventStoreDriver extends Context.Service<
     /** Whether the documents of `Persistence` lie in the same store, so that an append may carry some. */
     readonly documents: boolean
     /**
+     * How many calls of `append` may be under way at a time, if no stream is in two of them. More than one is of use where
+     * the store works while the program goes on computing. Default 1.
+     */
+    readonly parallelAppends?: number
+    /**
      * Stores each request whole or not at all, in order, all in one durable
      * commit, and answers each in its place. A conflict of one request leaves
      * the others untouched. Fails only if the commit as a whole failed.

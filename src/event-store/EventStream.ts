@@ -29,7 +29,7 @@ export interface EventStream<A extends { readonly _tag: string }> {
   readonly category: string
   readonly codec: EventCodec.EventCodec<A>
   readonly streamId: (id: string) => StreamId
-  /** Appends all events or none. Order of calls is order of commits. */
+  /** Appends all events or none. Order of calls to one stream is order of commits. */
   readonly append: (
     id: string,
     events: ReadonlyArray<A>,

@@ -66,6 +66,7 @@ export const makeDriver = Effect.fnUntraced(function* (
 
   return EventStoreDriver.of({
     documents: true,
+    parallelAppends: 2,
     append: append(postgres, writer),
     read: (stream, read) =>
       Effect.flatMap(attempt("read a stream", PostgresReader.range(schema, stream, read)), (rows) =>

@@ -129,6 +129,7 @@ export const makeDriver = Effect.fnUntraced(function* (
 
   return EventStoreDriver.of({
     documents: true,
+    parallelAppends: 2,
     append: (requests) =>
       requests.reduce((sum, { events }) => sum + events.length, 0) > RedisAppend.maxEvents
         ? Effect.fail(tooLarge)

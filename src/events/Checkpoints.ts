@@ -11,7 +11,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Schedule from "effect/Schedule"
-import type { Persistence, PersistenceError, Put } from "../persistence/Persistence.ts"
+import { type Persistence, PersistenceError, type Put } from "../persistence/Persistence.ts"
 import * as ConsumerGroup from "./ConsumerGroup.ts"
 import type { Entry, Share } from "./Share.ts"
 import type { Window } from "./Window.ts"
@@ -180,9 +180,11 @@ export class Checkpoints {
       (found) => found.every((one) => one)
     )
     const orElse = (answer: "refused" | "unstorable") => Effect.map(stored, (is) => (is ? "committed" : answer))
-    const put = Effect.flatMap(this.persistence.putAll(puts), (won) =>
-      won ? Effect.succeed("committed" as const) : orElse("refused")
+    // A body that the store cannot even encode is a defect to it, and to be told like any other refusal.
+    const putting = Effect.catchDefect(this.persistence.putAll(puts), (cause) =>
+      Effect.fail(new PersistenceError({ operation: "store a checkpoint", retryable: false, cause }))
     )
+    const put = Effect.flatMap(putting, (won) => (won ? Effect.succeed("committed" as const) : orElse("refused")))
     let isFirst = true
     const attempt = Effect.suspend(() => {
       if (!isFirst) return Effect.flatMap(stored, (is) => (is ? Effect.succeed("committed" as const) : put))

@@ -52,6 +52,9 @@ export interface Joined {
   readonly until: number
 }
 
+/** A store that is away must not keep a process from ending: the lease then runs out. */
+const patience = "3 seconds"
+
 type StoreError = PersistenceError | EventStoreError
 
 export class Member {
@@ -144,7 +147,7 @@ export class Member {
       yield* this.count
       for (const share of this.shares.values()) this.giveBack(share)
       yield* Effect.timeoutOption(Effect.interruptible(this.checkpoints.stored), grace)
-      yield* this.leave
+      yield* Effect.timeoutOption(Effect.interruptible(this.leave), patience)
     })
   }
 

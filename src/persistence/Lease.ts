@@ -82,15 +82,16 @@ export const acquire = Effect.fnUntraced(function* (
     until = begun + millis
   })
   yield* renew
+  // Kept, it is over: who takes over what this owner leaves behind finds it by its lease.
+  const end = Effect.suspend(() => (kept ? Effect.flatMap(Clock.currentTimeMillis, put) : forget(persistence, owner)))
+  yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeoutOption(Effect.interruptible(end), patience)))
+  // Added last, so stopped first: a renewal that comes after the end would bring the lease back.
   yield* Effect.forkScoped(
     renew.pipe(
       Effect.catch((error) => Effect.logWarning("could not renew the lease", error)),
       Effect.schedule(Schedule.spaced(Duration.times(options.duration, 1 / 3)))
     )
   )
-  // Kept, it is over: who takes over what this owner leaves behind finds it by its lease.
-  const end = Effect.suspend(() => (kept ? Effect.flatMap(Clock.currentTimeMillis, put) : forget(persistence, owner)))
-  yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeoutOption(Effect.interruptible(end), patience)))
   const isShaken = (now: number) => isLate(now) || now < wonBack + millis
   return { owner, epoch, isShaken, keep: () => void (kept = true) } satisfies Lease
 })

@@ -112,7 +112,11 @@ const isLive = (entry: Entry, now: number): boolean => entry.expiresAt === undef
 export const put = (state: MemoryDocuments, puts: ReadonlyArray<Put>, now: number): Put | undefined => {
   const staged = stage(state, puts, now)
   if (Result.isFailure(staged)) return staged.failure
-  for (const document of staged.success) state.set(document)
+  for (const document of staged.success) {
+    if (isLive(document.entry, now)) state.set(document)
+    // So is a document removed in the commit of others: it must not stay in memory until somebody purges.
+    else state.all(document.collection).delete(document.entry.id)
+  }
   return undefined
 }
 

@@ -72,7 +72,8 @@ export class RedisQuery {
       const ranges = yield* this.ranges(collection, query)
       const found: Array<Documents.Record> = []
       for (const range of ranges) {
-        found.push(...(yield* this.read(collection, range, { reverse: query.descending ?? false, enough, keep })))
+        const some = yield* this.read(collection, range, { reverse: query.descending ?? false, enough, keep })
+        for (const document of some) found.push(document)
       }
       if (ranges.length > 1 || query.orderBy !== undefined) found.sort(order(query))
       return found.slice(offset, end).map(({ body, id, version }) => ({ id, version, body }))

@@ -168,7 +168,8 @@ const claim = ({ items, lock, queues, schema }: Names) => `
     IF rate > 0 THEN
       ${lock}
       SELECT greatest(u.full_at, now) INTO full_then FROM ${queues} u WHERE u.name = q;
-      allowed := least(most, floor((now + span - full_then) / (span / rate) + 1e-6)::bigint);
+      -- By a clock that is behind the one that spent the last, it is less than none.
+      allowed := greatest(0, least(most, floor((now + span - full_then) / (span / rate) + 1e-6)::bigint));
     END IF;
     UPDATE ${items} i SET state = 'Ready', failures = i.failures + CASE WHEN i.state = 'Claimed' AND i.started THEN 1 ELSE 0 END
     WHERE i.queue = q AND i.id IN (

@@ -20,9 +20,9 @@ export interface Bucket {
   readonly window: number
 }
 
-/** How many items may begin at `now`. */
+/** How many items may begin at `now`. None by a clock that is behind the one that spent the last. */
 export const available = (bucket: Bucket, fullAt: number, now: number): number =>
-  Math.floor((now + bucket.window - Math.max(fullAt, now)) / interval(bucket) + rounding)
+  Math.max(0, Math.floor((now + bucket.window - Math.max(fullAt, now)) / interval(bucket) + rounding))
 
 /** The state after so many items have begun. */
 export const spend = (

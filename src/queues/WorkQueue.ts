@@ -108,7 +108,7 @@ export interface OfferOptions {
   readonly delay?: Duration.Input
   /** Not before this instant. */
   readonly availableAt?: DateTime.Utc
-  /** An item that was offered with the same key within the window is meant. */
+  /** An item that was offered with the same key within the window is meant. `""`, the key of steps outside a run, is none. */
   readonly idempotencyKey?: string
   /** `"wait"` (default) for room, or `"fail"` with `QueueFull`. */
   readonly onFull?: "wait" | "fail"
@@ -254,8 +254,8 @@ const settingsOf = <I extends DataSchema, O extends DataSchema, E extends DataSc
     throw new Error(`keyConcurrency of queue "${name}" must be at least 1, got ${keyConcurrency}`)
   const settings = {
     name,
-    capacity,
-    keyConcurrency,
+    capacity: whole(capacity),
+    keyConcurrency: whole(keyConcurrency),
     retention: Math.min(Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(retention))), longestRetention)
   }
   if (rateLimit === undefined) return settings
@@ -264,6 +264,9 @@ const settingsOf = <I extends DataSchema, O extends DataSchema, E extends DataSc
   if (!(limit >= 1 && window > 0)) throw new Error(`the rate limit of queue "${name}" must allow for at least 1`)
   return { ...settings, rate: { limit, window } }
 }
+
+/** `Infinity` is no bound, and yet a number that stores can hold. */
+const whole = (count: number): number => Math.min(Math.floor(count), Number.MAX_SAFE_INTEGER)
 
 /** Gives items their ids and instants, from the services of the fiber that offers. */
 const items = ({ idempotencyWindow = "1 day" }: { readonly idempotencyWindow?: Duration.Input }) => {
@@ -279,12 +282,14 @@ const items = ({ idempotencyWindow = "1 day" }: { readonly idempotencyWindow?: D
       id: nextId(now, random),
       body,
       priority,
-      availableAt:
+      availableAt: instant(
         availableAt === undefined
-          ? instant(now + Duration.toMillis(Duration.fromInputUnsafe(delay)))
-          : DateTime.toEpochMillis(availableAt),
+          ? now + Duration.toMillis(Duration.fromInputUnsafe(delay))
+          : DateTime.toEpochMillis(availableAt)
+      ),
       ...(key !== undefined && { key }),
-      ...(idempotencyKey !== undefined && { idempotency: { key: idempotencyKey, until: instant(now + window) } })
+      ...(idempotencyKey !== undefined &&
+        idempotencyKey !== "" && { idempotency: { key: idempotencyKey, until: instant(now + window) } })
     }
   })
 }

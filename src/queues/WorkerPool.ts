@@ -16,7 +16,7 @@ import type * as Scope from "effect/Scope"
 import * as RetryDelay from "./RetryDelay.ts"
 import type { Waiters } from "./Waiters.ts"
 import * as WorkItemCodec from "./WorkItemCodec.ts"
-import type { Delivery, QueueSettings, SettledClaim, Settlement, WorkQueueDriver } from "./WorkQueueDriver.ts"
+import type { Death, Delivery, QueueSettings, SettledClaim, Settlement, WorkQueueDriver } from "./WorkQueueDriver.ts"
 import type { WorkQueueError } from "./WorkQueueError.ts"
 
 /**
@@ -73,6 +73,9 @@ interface Hand {
 /** How long to wait before asking the store again. Never gives up. */
 const patience = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")])
 
+/** No script or statement of a store runs for long. */
+const claimedAtOnce = 256
+
 class Pool<Item, Output, Error, R> {
   /** Not by id: an item whose claim has lapsed may be taken again by the same pool. */
   private readonly hands = new Set<Hand>()
@@ -105,9 +108,10 @@ class Pool<Item, Output, Error, R> {
         // Hands that are freed together take together.
         yield* Effect.yieldNow
         const seen = source.waiters.readySeen
-        const free = concurrency - hands.size
+        const free = Math.min(concurrency - hands.size, claimedAtOnce)
         const { taken, wakeAt } = yield* claim(free).pipe(
-          Effect.tapError((error) => Effect.logWarning(`Queue "${source.settings.name}" has no work to give`, error)),
+          Effect.sandbox,
+          Effect.tapError((cause) => Effect.logWarning(`Queue "${source.settings.name}" has no work to give`, cause)),
           Effect.retry(patience),
           Effect.orDie
         )
@@ -133,7 +137,9 @@ class Pool<Item, Output, Error, R> {
       yield* loseAll(beating.filter((_, index) => !held[index]))
     })
     return beat.pipe(
-      Effect.catch((error) => Effect.logWarning(`Queue "${source.settings.name}" did not hear a heartbeat`, error)),
+      Effect.catchCause((cause) =>
+        Effect.logWarning(`Queue "${source.settings.name}" did not hear a heartbeat`, cause)
+      ),
       Effect.schedule(Schedule.spaced(Duration.times(source.visibility, 1 / 3))),
       Effect.asVoid
     )
@@ -188,7 +194,7 @@ class Pool<Item, Output, Error, R> {
       const startable: Array<Hand & { readonly item: Item }> = []
       for (const hand of hands) {
         const item = this.source.codec.decodeItem(hand.delivery.body)
-        const stop = yield* this.stop(hand, item)
+        const stop = yield* this.decided(() => this.stop(hand, item))
         if (stop !== undefined) yield* Effect.forkDetach(this.finish(hand, stop))
         else if (Exit.isSuccess(item)) startable.push(Object.assign(hand, { item: item.value }))
       }
@@ -202,11 +208,11 @@ class Pool<Item, Output, Error, R> {
         else hand.fiber = yield* Effect.forkDetach(this.attempt(hand, hand.item), { uninterruptible: true })
       }
     }).pipe(
-      Effect.catch((error) => {
+      Effect.catchCause((cause) => {
         for (const hand of hands) this.free(hand)
         return Effect.logWarning(
           `Queue "${this.source.settings.name}" lost the claims of ${hands.length} item(s)`,
-          error
+          cause
         )
       })
     )
@@ -232,8 +238,16 @@ class Pool<Item, Output, Error, R> {
     )
     return Effect.flatMap(handled, (exit) => {
       if (hand.ended === "Lost") return Effect.sync(() => this.free(hand))
-      return Effect.flatMap(this.settlementOf(hand, exit), (settlement) => this.finish(hand, settlement))
+      const settlement = this.decided(() => this.settlementOf(hand, exit))
+      return Effect.flatMap(settlement, (settlement) => this.finish(hand, settlement))
     }).pipe(Effect.uninterruptible)
+  }
+
+  /** W23: where the rules of the queue throw, the item is given up for it. */
+  private decided<A>(decide: () => Effect.Effect<A>): Effect.Effect<A | Death> {
+    return Effect.catchDefect(Effect.suspend(decide), (defect) =>
+      Effect.succeed(this.source.codec.deathOf(Cause.die(defect)))
+    )
   }
 
   /** W22: what became of an attempt. */
@@ -260,7 +274,7 @@ class Pool<Item, Output, Error, R> {
       Effect.tap((held) =>
         held ? Effect.void : Effect.logWarning(`Item "${id}" was taken over before its outcome was recorded`)
       ),
-      Effect.catch((error) => Effect.logError(`The outcome of item "${id}" could not be recorded`, error)),
+      Effect.catchCause((cause) => Effect.logError(`The outcome of item "${id}" could not be recorded`, cause)),
       Effect.andThen(Effect.sync(() => this.free(hand)))
     )
   }

@@ -87,6 +87,7 @@ export const cases: ReadonlyArray<Case<WorkQueueDriver>> = [
       yield* offer([..."abcdefghijk"].map((body) => item(body)))
       const racing = yield* Effect.all([take(2), take(2), take(2)], { concurrency: "unbounded" })
       yield* expect.equal("at once", racing.flat().toSorted(), ["a", "b", "c"])
+      yield* expect.equal("by a clock that is behind", yield* take(9, start - 5), [])
       const idle = yield* driver.claim(queue, { max: 9, until: late, now: start + 99 })
       yield* expect.equal("a little before", [bodies(idle.deliveries), idle.wakeAt], [[], start + 100])
       yield* expect.equal("when one is allowed", yield* take(9, start + 100), ["d"])

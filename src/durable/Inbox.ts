@@ -14,28 +14,32 @@ export interface Signal {
 type Waiter = (signal: Signal) => void
 
 export class Inbox {
-  private readonly arrived = new Map<string, Array<Signal>>()
-  private readonly waiters = new Map<string, Array<Waiter>>()
-  private readonly known: Set<number>
+  /** Made when they are needed: most runs never receive a signal. */
+  private arrived: Map<string, Array<Signal>> | undefined
+  private waiters: Map<string, Array<Waiter>> | undefined
+  private known: Set<number> | undefined
 
   /** `consumed`: inbox versions that the journal says were dealt with. */
   constructor(consumed: ReadonlySet<number>) {
-    this.known = new Set(consumed)
+    if (consumed.size > 0) this.known = new Set(consumed)
   }
 
   /** Inbox versions that were seen so far and are no longer waiting to be received. */
   get consumed(): ReadonlyArray<number> {
-    const waiting = new Set([...this.arrived.values()].flat().map((signal) => signal.version))
-    return [...this.known].filter((version) => !waiting.has(version))
+    const arrived = [...(this.arrived?.values() ?? [])].flat()
+    const waiting = new Set(arrived.map((signal) => signal.version))
+    return [...(this.known ?? [])].filter((version) => !waiting.has(version))
   }
 
   deliver(signal: Signal): void {
-    if (this.known.has(signal.version)) return
-    this.known.add(signal.version)
-    const waiter = this.waiters.get(signal.name)?.shift()
+    const known = (this.known ??= new Set<number>())
+    if (known.has(signal.version)) return
+    known.add(signal.version)
+    const waiter = this.waiters?.get(signal.name)?.shift()
     if (waiter !== undefined) return waiter(signal)
-    const queue = this.arrived.get(signal.name)
-    if (queue === undefined) this.arrived.set(signal.name, [signal])
+    const arrived = (this.arrived ??= new Map<string, Array<Signal>>())
+    const queue = arrived.get(signal.name)
+    if (queue === undefined) arrived.set(signal.name, [signal])
     else {
       // While a run is launched, a new signal may be heard of before the older ones have been read.
       const later = queue.findIndex(({ version }) => version > signal.version)
@@ -45,13 +49,14 @@ export class Inbox {
 
   /** Takes the oldest signal of this name, now or later. Returns a function that stops waiting. */
   receive(name: string, waiter: Waiter): () => void {
-    const signal = this.arrived.get(name)?.shift()
+    const signal = this.arrived?.get(name)?.shift()
     if (signal !== undefined) {
       waiter(signal)
       return () => {}
     }
-    const queue = this.waiters.get(name) ?? []
-    this.waiters.set(name, queue)
+    const waiters = (this.waiters ??= new Map<string, Array<Waiter>>())
+    const queue = waiters.get(name) ?? []
+    waiters.set(name, queue)
     queue.push(waiter)
     return () => {
       const index = queue.indexOf(waiter)

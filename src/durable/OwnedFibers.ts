@@ -4,18 +4,20 @@ import type * as Run from "../core/Run.ts"
 
 /** Work that nobody may interrupt but the loss of its run: a compensation. */
 export class OwnedFibers {
-  private readonly fibers = new Set<Fiber.Fiber<unknown, unknown>>()
+  /** Most runs never have any. */
+  private fibers: Set<Fiber.Fiber<unknown, unknown>> | undefined
 
   readonly whileOwned: Run.Reopen = (effect) =>
     Effect.flatMap(Effect.forkDetach(Effect.interruptible(effect)), (fiber) => {
-      this.fibers.add(fiber)
+      const fibers = (this.fibers ??= new Set())
+      fibers.add(fiber)
       return Effect.ensuring(
         Fiber.join(fiber),
-        Effect.sync(() => this.fibers.delete(fiber))
+        Effect.sync(() => fibers.delete(fiber))
       )
     })
 
   interrupt(): void {
-    for (const fiber of this.fibers) fiber.interruptUnsafe()
+    for (const fiber of this.fibers ?? []) fiber.interruptUnsafe()
   }
 }

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 
 /** Holds the steps of a paused run back until it is resumed. */
 export class PauseGate {
-  private readonly waiting = new Set<() => void>()
+  private waiting: Set<() => void> | undefined
   private closed: boolean
   private lastRequest = 0
 
@@ -27,15 +27,18 @@ export class PauseGate {
 
   open(): void {
     this.closed = false
-    const waiting = [...this.waiting]
-    this.waiting.clear()
-    for (const release of waiting) release()
+    const { waiting } = this
+    this.waiting = undefined
+    for (const release of waiting ?? []) release()
   }
 
   /** Waits until the gate is opened. */
-  readonly opened: Effect.Effect<void> = Effect.callback((resume) => {
-    const release = () => resume(Effect.void)
-    this.waiting.add(release)
-    return Effect.sync(() => void this.waiting.delete(release))
-  })
+  get opened(): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      const release = () => resume(Effect.void)
+      const waiting = (this.waiting ??= new Set())
+      waiting.add(release)
+      return Effect.sync(() => void waiting.delete(release))
+    })
+  }
 }

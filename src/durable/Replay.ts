@@ -37,20 +37,27 @@ export interface Options {
   readonly onMismatch: (mismatch: Mismatch) => Effect.Effect<void>
 }
 
+/** Of a run that has nothing to be replayed nothing is ever waited for: all of them share it. */
+const nothing: Map<any, any> = new Map()
+
 export class Replay {
   private cursor = 0
   private questions = 0
-  private readonly indexOf = new Map<string, number>()
-  private readonly waiting = new Map<number, (answer: Effect.Effect<Entry>) => void>()
+  private readonly indexOf: ReadonlyMap<string, number>
+  private readonly waiting: Map<number, (answer: Effect.Effect<Entry>) => void>
   /** Who waits, and at which path; a request from outside is at none. */
-  private readonly frontier = new Map<() => void, string | undefined>()
+  private readonly frontier: Map<() => void, string | undefined>
   private wakePump: (() => void) | undefined
   private lastDelivered: Entry | undefined
   private readonly options: Options
 
   constructor(options: Options) {
+    const { entries } = options
     this.options = options
-    options.entries.forEach((entry, index) => this.indexOf.set(entry.path, index))
+    const isFresh = entries.length === 0
+    this.indexOf = isFresh ? nothing : new Map(entries.map(({ path }, index) => [path, index]))
+    this.waiting = isFresh ? nothing : new Map()
+    this.frontier = isFresh ? nothing : new Map()
   }
 
   get isDone(): boolean {

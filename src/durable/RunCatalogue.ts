@@ -146,6 +146,8 @@ export const evolve = (summary: RunSummary | undefined, event: StoredEvent): Run
     status,
     updatedAt: meta.timestamp,
     ...(type === "RunRecovered" ? { owner: data.owner } : {}),
+    // It may have forgotten its recovery before the catalogue saw it.
+    ...(type === "RunContinued" ? { owner: data.started.owner } : {}),
     ...(openStatuses.includes(status) ? {} : { endedAt: meta.timestamp })
   }
 }

@@ -5,7 +5,7 @@ const uncounted = (): void => {}
 /** Counts the steps of a run that have begun and are not recorded yet, for an engine that stops. */
 export class StepsUnderWay {
   private count = 0
-  private readonly waiting = new Set<() => void>()
+  private waiting: Set<() => void> | undefined
 
   /** Counts a step in, and returns what counts it out. One that only waits does not count. */
   begin(waits: boolean | undefined): () => void {
@@ -16,15 +16,18 @@ export class StepsUnderWay {
 
   private readonly end = (): void => {
     if (--this.count > 0) return
-    for (const resume of this.waiting) resume()
-    this.waiting.clear()
+    for (const resume of this.waiting ?? []) resume()
+    this.waiting = undefined
   }
 
   /** Waits until there are none. */
-  readonly none: Effect.Effect<void> = Effect.callback((resume) => {
-    if (this.count === 0) return resume(Effect.void)
-    const done = () => resume(Effect.void)
-    this.waiting.add(done)
-    return Effect.sync(() => void this.waiting.delete(done))
-  })
+  get none(): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      if (this.count === 0) return resume(Effect.void)
+      const done = () => resume(Effect.void)
+      const waiting = (this.waiting ??= new Set())
+      waiting.add(done)
+      return Effect.sync(() => void waiting.delete(done))
+    })
+  }
 }

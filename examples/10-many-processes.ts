@@ -1,5 +1,5 @@
 /** Two workers on one store: the second finishes what the first was told to leave. */
-import { Effect, Exit, Layer, Schema, Scope } from "effect"
+import { Cause, Effect, Exit, Layer, Schema, Scope } from "effect"
 import { type Engine, Orchestration, Signal, Step } from "tutti"
 import * as Embedded from "tutti/embedded"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -31,6 +31,11 @@ const worker = (store: Layer.Layer<Engine, unknown>) => Release.layer.pipe(Layer
 export const main = (store: Layer.Layer<Engine, unknown>): void => {
   const fiber = Effect.runFork(Layer.launch(worker(store)))
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => fiber.interruptUnsafe())
+  fiber.addObserver((exit) => {
+    if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return
+    console.error(Cause.pretty(exit.cause))
+    process.exitCode = 1
+  })
 }
 // #endregion
 

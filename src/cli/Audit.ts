@@ -42,6 +42,8 @@ interface Place {
   readonly root: string
   readonly report: string
   readonly approve: boolean
+  /** The journal is another one than that of all verbs. */
+  readonly elsewhere: boolean
   /** The same for every audit of this folder. */
   readonly series: string
 }
@@ -58,6 +60,7 @@ const placeOf = (args: Arguments): Effect.Effect<Place, CliError> =>
       root,
       report: Path.resolve(typeof out === "string" ? out : Path.join("report", "audit.md")),
       approve: approve === true,
+      elsewhere: args.options["db"] !== undefined,
       series: `${Path.basename(root) || "root"}-${Digest.ofText(root)}`
     })
   })
@@ -65,10 +68,12 @@ const placeOf = (args: Arguments): Effect.Effect<Place, CliError> =>
 const audit = (place: Place) =>
   Effect.gen(function* () {
     const { handle, resumed } = yield* startOrResume(place)
-    if (resumed) Process.stdout.write(`Going on with audit ${handle.id}.\n`)
-    else Process.stdout.write(`Audit ${handle.id} of ${place.root}\n`)
+    Process.stdout.write(
+      resumed ? yield* resumption(handle.id) : `Audit ${handle.id} of ${place.root}, in process ${Process.pid}\n`
+    )
+    const hintOf = hints(place)
     const events = handle.events.pipe(
-      Stream.flatMap((event) => Stream.fromIterable([...viewOf(event), ...hint(event, place)]))
+      Stream.flatMap((event) => Stream.fromIterable([...viewOf(event), ...hintOf(event)]))
     )
     const exit = yield* Effect.onInterrupt(
       Effect.andThen(LiveView.show(events).pipe(Journal.orSentence), Effect.exit(handle.await)),
@@ -97,13 +102,39 @@ const startOrResume = (place: Place) =>
     return { handle, resumed: false }
   })
 
-const busy = (runId: string) => workError(`Another process is working on ${runId}. Follow it with: tutti tail ${runId}`)
+/** The view begins with what was done before: says so, lest it looks as if it were done again. */
+const resumption = (runId: string) =>
+  Effect.gen(function* () {
+    const engine = yield* Engine
+    const events = yield* Journal.orSentence(Stream.runCollect(engine.events(runId)))
+    const before = events.slice(
+      0,
+      events.findLastIndex(({ type }) => type === "RunRecovered")
+    )
+    const steps = before.flatMap(viewOf).filter(({ _tag }) => _tag === "NodeFinished").length
+    return `Going on with audit ${runId}, in process ${Process.pid}.\n${count(steps, "step")} recorded before the stop, shown first; none of them runs again.\n`
+  })
 
-/** What a person must do next. */
-const hint = ({ meta, type }: StoredEvent, place: Place): ReadonlyArray<ViewEvent> =>
-  type === "StepCompleted" && place.approve && meta.path?.endsWith("/stage") === true
-    ? [{ _tag: "Note", text: `waits for approval: npm run tutti -- approve ${meta.runId}` }]
-    : []
+/** How this program is called, from a clone or where it is installed. */
+const command =
+  Process.env["npm_lifecycle_script"]?.includes("ensure-installed") === true ? "npm run tutti --" : "npx tutti"
+
+const busy = (runId: string) =>
+  workError(`Another process is working on ${runId}. Follow it with: ${command} tail ${runId}`)
+
+/** What a person must do next: said when the run begins to wait, and again by whoever has taken it over. */
+const hints = (place: Place) => {
+  let asks = false
+  let waits = false
+  return ({ data, meta, type }: StoredEvent): ReadonlyArray<ViewEvent> => {
+    if (type === "RunStarted") asks = (data as { readonly input: AuditInput }).input.approve
+    else if (type === "StepCompleted" && meta.path?.endsWith("/stage") === true) waits = asks
+    else if (type === "SignalReceived") waits = false
+    else if (type !== "RunRecovered") return []
+    const text = `waits for approval: ${command} approve ${meta.runId}${place.elsewhere ? ", with the same --db" : ""}`
+    return waits ? [{ _tag: "Note", text }] : []
+  }
+}
 
 const conclude = (handle: RunHandle<AuditOutcome, unknown>, exit: Exit.Exit<AuditOutcome, unknown>) => {
   if (Exit.isSuccess(exit)) {

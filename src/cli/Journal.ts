@@ -7,7 +7,7 @@ import * as Path from "node:path"
 import * as Embedded from "../backends/Embedded.ts"
 import type { Engine } from "../durable/Engine.ts"
 import type { EngineError, RunNotFound } from "../durable/RunError.ts"
-import { type Arguments, type CliError, sentenceOf, workError } from "./Verb.ts"
+import { type Arguments, CliError, sentenceOf, usageError, workError } from "./Verb.ts"
 
 type Journal = Layer.Layer<Embedded.Services, CliError>
 type Stores = Layer.Layer<Exclude<Embedded.Services, Engine>, CliError>
@@ -21,29 +21,46 @@ export const placeOf = (args: Arguments): string => {
 }
 
 /** The engine on an existing journal: to look at runs and to talk to them. It carries out none. */
-export const existing = (args: Arguments): Journal => ifExisting(args, open)
+export const existing = (args: Arguments): Journal => ifExisting(args, (place) => engineOn(place, "look"))
 
 /** The engine on a journal, made if there is none. */
-export const open = (place: string): Journal =>
-  orFailed(Layer.suspend(() => serverOf(place)?.layer(place) ?? Embedded.layer({ filename: place })))
+export const open = (place: string): Journal => engineOn(place, "work")
 
 /** The stores of an existing journal, without an engine: to read the log as such. */
-export const existingStores = (args: Arguments): Stores => ifExisting(args, stores)
+export const existingStores = (args: Arguments): Stores => ifExisting(args, (place) => storesOn(place, "look"))
 
 /** The stores of a journal, made if there is none. */
-export const stores = (place: string): Stores =>
-  orFailed(Layer.suspend(() => serverOf(place)?.stores(place) ?? Embedded.stores({ filename: place })))
+export const stores = (place: string): Stores => storesOn(place, "work")
+
+/** Who only looks need not be warned of what a server may lose. */
+type Purpose = "look" | "work"
+
+const engineOn = (place: string, purpose: Purpose): Journal =>
+  orFailed(
+    Layer.unwrap(
+      Effect.map(serverOf(place), (server) => server?.layer(place, purpose) ?? Embedded.layer({ filename: place }))
+    )
+  )
+
+const storesOn = (place: string, purpose: Purpose): Stores =>
+  orFailed(
+    Layer.unwrap(
+      Effect.map(serverOf(place), (server) => server?.stores(place, purpose) ?? Embedded.stores({ filename: place }))
+    )
+  )
 
 const ifExisting = <A>(args: Arguments, open: (place: string) => Layer.Layer<A, CliError>): Layer.Layer<A, CliError> =>
   Layer.suspend(() => {
     const place = placeOf(args)
-    if (serverOf(place) !== undefined || Fs.existsSync(place)) return open(place)
+    if (protocolOf(place) !== undefined || Fs.existsSync(place)) return open(place)
     const sentence = `There is no journal at ${place}. Start a run first (tutti audit), or name another with --db.`
     return Layer.effectContext(Effect.fail(workError(sentence)))
   })
 
 const orFailed = <A>(layer: Layer.Layer<A, unknown>): Layer.Layer<A, CliError> =>
-  Layer.catch(layer, (error) => Layer.effectContext(Effect.fail(workError(sentenceOf(error)))))
+  Layer.catch(layer, (error) =>
+    Layer.effectContext(Effect.fail(error instanceof CliError ? error : workError(sentenceOf(error))))
+  )
 
 interface Deployment {
   readonly layer: Layer.Layer<Embedded.Services, unknown>
@@ -51,24 +68,27 @@ interface Deployment {
 }
 
 interface Server {
-  readonly layer: (url: string) => Deployment["layer"]
-  readonly stores: (url: string) => Deployment["stores"]
+  readonly layer: (url: string, purpose: Purpose) => Deployment["layer"]
+  readonly stores: (url: string, purpose: Purpose) => Deployment["stores"]
 }
 
-/** Databases are loaded only when they are named: their clients are optional dependencies. */
-const server = (client: string, load: (url: string) => Promise<Deployment>): Server => ({
-  layer: (url) => Layer.unwrap(Effect.map(loaded(client, url, load), ({ layer }) => layer)),
-  stores: (url) => Layer.unwrap(Effect.map(loaded(client, url, load), ({ stores }) => stores))
-})
+type Load = (url: string, purpose: Purpose) => Promise<Deployment>
 
-const loaded = (client: string, url: string, load: (url: string) => Promise<Deployment>) =>
-  Effect.tryPromise({
-    try: () => load(url),
-    catch: (cause) =>
-      (cause as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND"
-        ? new Error(`This database needs a client: npm install ${client}`)
-        : cause
-  })
+/** Databases are loaded only when they are named: their clients are optional dependencies. */
+const server = (client: string, load: Load): Server => {
+  const loaded = (url: string, purpose: Purpose) =>
+    Effect.tryPromise({
+      try: () => load(url, purpose),
+      catch: (cause) =>
+        (cause as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND"
+          ? new Error(`This database needs a client: npm install ${client}`)
+          : cause
+    })
+  return {
+    layer: (url, purpose) => Layer.unwrap(Effect.map(loaded(url, purpose), ({ layer }) => layer)),
+    stores: (url, purpose) => Layer.unwrap(Effect.map(loaded(url, purpose), ({ stores }) => stores))
+  }
+}
 
 const postgres = server("@effect/sql-pg", async (url) => {
   const { layer, stores } = await import("../backends/Postgres.ts")
@@ -76,17 +96,24 @@ const postgres = server("@effect/sql-pg", async (url) => {
   return { layer: layer(options), stores: stores(options) }
 })
 
-const redis = server("ioredis", async (url) => {
+const redis = server("ioredis", async (url, purpose) => {
   const { layer, stores } = await import("../backends/Redis.ts")
-  const options = { url: Redacted.make(url), whenDown: "fail" } as const
+  const durability = purpose === "look" ? "ignore" : "warn"
+  const options = { url: Redacted.make(url), whenDown: "fail", durability } as const
   return { layer: layer(options), stores: stores(options) }
 })
 
 const servers: { readonly [protocol: string]: Server } = { postgres, postgresql: postgres, redis, rediss: redis }
 
-const serverOf = (place: string): Server | undefined => {
-  const protocol = /^([a-z]+):\/\//.exec(place)?.[1]
-  return protocol === undefined || !Object.hasOwn(servers, protocol) ? undefined : servers[protocol]
+const protocolOf = (place: string): string | undefined => /^([a-z]+):\/\//.exec(place)?.[1]
+
+/** Nothing for a file. */
+const serverOf = (place: string): Effect.Effect<Server | undefined, CliError> => {
+  const protocol = protocolOf(place)
+  if (protocol === undefined) return Effect.succeed(undefined)
+  if (Object.hasOwn(servers, protocol)) return Effect.succeed(servers[protocol])
+  const known = Object.keys(servers).map((name) => `${name}://`)
+  return Effect.fail(usageError(`--db takes a file or a URL that begins with ${known.join(", ")}: not ${protocol}://.`))
 }
 
 export const orSentence = <A, R>(self: Effect.Effect<A, EngineError | RunNotFound, R>): Effect.Effect<A, CliError, R> =>

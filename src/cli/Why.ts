@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Process from "node:process"
 import * as RunCausation from "../durable/RunCausation.ts"
+import { runStream } from "../durable/RunJournal.ts"
 import * as Causation from "../event-store/Causation.ts"
 import type { StoredEvent, StreamId } from "../event-store/Envelope.ts"
 import { EventStore } from "../event-store/EventStore.ts"
@@ -9,7 +10,7 @@ import * as Journal from "./Journal.ts"
 import { sentenceOf, type Verb, workError } from "./Verb.ts"
 
 export const verb: Verb = {
-  summary: "Tell what caused an event, and what it caused. Named by its id, or by STREAM@VERSION.",
+  summary: "Tell what caused an event, and what it caused. Named by its id, by RUN@VERSION or by STREAM@VERSION.",
   usage: "why EVENT [--db FILE|URL]",
   options: {},
   words: 1,
@@ -30,8 +31,11 @@ const idOf = (word: string) =>
     if (stream === undefined) return word
     const at = Number(version)
     const store = yield* EventStore
-    const [event] = yield* store.readArray(stream as StreamId, { from: at, to: at })
-    return event === undefined ? yield* workError(`Stream "${stream}" has no event ${at}, or no longer.`) : event.id
+    for (const candidate of [stream as StreamId, runStream(stream)]) {
+      const [event] = yield* store.readArray(candidate, { from: at, to: at })
+      if (event !== undefined) return event.id
+    }
+    return yield* workError(`"${stream}" has no event ${at}, or no longer, neither as a run nor as a stream.`)
   })
 
 /** Causes first, the event itself marked, then what came of it, indented by how indirectly. */

@@ -4,6 +4,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as References from "effect/References"
 import Process from "node:process"
 import { parseArgs } from "node:util"
 import { CliError, sentenceOf, usageError, type Verb } from "./Verb.ts"
@@ -78,7 +79,14 @@ const exitCodeOf = (exit: Exit.Exit<void, CliError>): number => {
   return 70
 }
 
-const fiber = Effect.runFork(program(Process.argv.slice(2)))
+// Node 22 calls its SQLite experimental. That is nothing a person at a terminal can act on.
+const warn = Process.emitWarning.bind(Process) as (...args: ReadonlyArray<unknown>) => void
+Process.emitWarning = (...args: ReadonlyArray<unknown>) => {
+  if (!String(args[0]).startsWith("SQLite is an experimental feature")) warn(...args)
+}
+
+// What is asked for goes to standard output, and nothing else: it may be read by a program.
+const fiber = Effect.runFork(Effect.provideService(program(Process.argv.slice(2)), References.LogToStderr, true))
 // The first signal stops in good order, leaving the run to be resumed; the second one at once.
 const stop = () => fiber.interruptUnsafe()
 Process.once("SIGINT", stop)

@@ -69,6 +69,16 @@ it.live("R2, R3: so it is with all nodes of a cluster", () =>
   })
 )
 
+it.live("what an interrupted fiber has to say at its end is sent to a cluster, too", () =>
+  Effect.gen(function* () {
+    const { url } = yield* Servers.redisCluster()
+    const redis = yield* IoRedis.make({ url, ...timeouts })
+    const last = Effect.onInterrupt(Effect.never, () => Effect.ignore(redis.send("SET", "last", "words")))
+    yield* Fiber.interrupt(yield* Effect.forkChild(last, { startImmediately: true }))
+    assert.strictEqual(yield* redis.send("GET", "last"), "words")
+  })
+)
+
 /** Publishes until it is heard: who subscribes anew may not listen yet. */
 const heard = (redis: Redis["Service"], messages: Queue.Dequeue<{ readonly message: string }, RedisError>) =>
   Effect.raceFirst(

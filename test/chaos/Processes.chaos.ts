@@ -3,60 +3,32 @@
  *
  *   P1. Killed: the other finishes its runs.
  *   P2. Frozen past its lease and woken: it learns that its runs are another's, records nothing more, nothing is twice.
- *   P3. SIGTERM: it begins nothing more, records the steps under way, hands its lease back and compensates nothing.
+ *   P3. SIGTERM: it begins nothing more, records the steps under way, hands its lease back, compensates nothing, and is
+ *       gone.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import type { StoredEvent } from "../../src/event-store/Envelope.ts"
 import { EventStoreDriver } from "../../src/event-store/EventStoreDriver.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
 import * as LogAudit from "../../src/testing/LogAudit.ts"
 import { temporaryFile } from "../backends.ts"
-import { type Place, stores } from "../durable/sigkill/place.ts"
-import { checkLog, linesOf, outcomes } from "../durable/sigkill/survives.ts"
-import { temporaryPlace } from "./places.ts"
-import { eventually } from "./ServerFaults.ts"
+import type { Place } from "../durable/sigkill/place.ts"
+import { type Around, checkLog, linesOf, outcomes } from "../durable/sigkill/survives.ts"
+import * as Members from "./Members.ts"
+import { inPlace, kinds, ownServer, temporaryPlace } from "./places.ts"
+import { deadServerFirst, eventually } from "./ServerFaults.ts"
 
-const member = fileURLToPath(new URL("member.ts", import.meta.url))
-
-interface Member {
-  readonly pid: number
-  readonly send: (signal: "SIGKILL" | "SIGSTOP" | "SIGCONT" | "SIGTERM") => Effect.Effect<void>
-  /** What it said so far. */
-  readonly said: () => ReadonlyArray<{ readonly outcomes?: ReadonlyArray<string>; readonly lost?: string }>
-  /** A signal, or an exit code. */
-  readonly ended: Effect.Effect<string>
+interface Said {
+  readonly outcomes?: ReadonlyArray<string>
+  readonly lost?: string
+  /** How its main program ended. */
+  readonly closed?: string
 }
 
-const join = (settings: object): Effect.Effect<Member, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const child = spawn(
-        process.execPath,
-        ["--conditions=tutti-source", "--disable-warning=ExperimentalWarning", member, JSON.stringify(settings)],
-        { stdio: ["pipe", "pipe", "inherit"] }
-      )
-      let output = ""
-      child.stdout.on("data", (chunk) => (output += chunk))
-      const ended = new Promise<string>((resolve) =>
-        child.once("close", (code, signal) => resolve(signal ?? `exit ${code}`))
-      )
-      return {
-        pid: child.pid!,
-        send: (signal) => Effect.sync(() => void child.kill(signal)),
-        said: () =>
-          output
-            .split("\n")
-            .slice(0, -1)
-            .map((line) => JSON.parse(line)),
-        ended: Effect.promise(() => ended)
-      } satisfies Member
-    }),
-    ({ ended, send }) => Effect.andThen(send("SIGKILL"), ended)
-  )
+type Member = Members.Member<Said>
+const join = (settings: object) => Members.join<Said>("member.ts", settings)
 
 const outcomesOf = ({ said }: Member) => said().find((message) => message.outcomes !== undefined)?.outcomes
 
@@ -87,7 +59,9 @@ const finish = Effect.fnUntraced(function* (survivor: Member) {
     Effect.sync(() => outcomesOf(survivor) !== undefined)
   ).pipe(
     Effect.catch((error) =>
-      Effect.flatMap(LogAudit.readAll, (log) => Effect.fail(new Error(`${error.message}\n${stateOf(survivor, log)}`)))
+      Effect.flatMap(LogAudit.readAll, (log) =>
+        Effect.fail(new Error(`${error.message}\n${Members.stateOf(survivor, log)}`))
+      )
     )
   )
   assert.deepStrictEqual(outcomesOf(survivor), outcomes)
@@ -96,16 +70,11 @@ const finish = Effect.fnUntraced(function* (survivor: Member) {
   return log
 })
 
-/** What a member said last, and how often the log has each type of event. */
-const stateOf = ({ said }: Member, log: ReadonlyArray<StoredEvent>): string => {
-  const counts = new Map<string, number>()
-  for (const { type } of log) counts.set(type, (counts.get(type) ?? 0) + 1)
-  return JSON.stringify({ said: said().slice(-5), log: [...counts] })
-}
+const alone: Around = (kill) => kill
 
-const killed = Effect.fnUntraced(function* (place: Place) {
+const killed = Effect.fnUntraced(function* (place: Place, around: Around) {
   const { first, second } = yield* two(place, "2 seconds")
-  yield* first.send("SIGKILL")
+  yield* around(first.send("SIGKILL"))
   assert.strictEqual(yield* first.ended, "SIGKILL")
   assert.isUndefined(outcomesOf(first), "it had finished before it was killed")
   const log = yield* finish(second)
@@ -128,8 +97,13 @@ const frozen = Effect.fnUntraced(function* (place: Place) {
 const terminated = Effect.fnUntraced(function* (place: Place) {
   const { first, executedBy, second } = yield* two(place, "20 seconds")
   yield* first.send("SIGTERM")
+  yield* eventually(
+    "the first member has drained",
+    Effect.sync(() => first.said().at(-1)?.closed === "interrupted")
+  )
+  // Nothing that it left open keeps the process alive.
   const ended = first.ended.pipe(
-    Effect.timeoutOrElse({ duration: "40 seconds", orElse: () => Effect.succeed("still running after 40 seconds") })
+    Effect.timeoutOrElse({ duration: "5 seconds", orElse: () => Effect.succeed("still there after 5 seconds") })
   )
   assert.strictEqual(yield* ended, "exit 0")
   assert.isUndefined(outcomesOf(first), "it had finished before it was told to")
@@ -152,20 +126,18 @@ const terminated = Effect.fnUntraced(function* (place: Place) {
   )
 })
 
-const on = <E>(
-  kind: "postgres" | "redis",
-  test: (place: Place) => Effect.Effect<void, E, EventStoreDriver | Persistence | Scope.Scope>
-) =>
-  Effect.gen(function* () {
-    const place = yield* temporaryPlace[kind]
-    const layer = yield* Effect.promise(() => stores(place))
-    yield* Effect.provide(Effect.scoped(test(place)), layer)
-  })
+for (const kind of kinds) {
+  const shared = <E>(test: (place: Place) => Effect.Effect<void, E, EventStoreDriver | Persistence | Scope.Scope>) =>
+    Effect.flatMap(temporaryPlace[kind], (place) => inPlace(place, test))
 
-for (const kind of ["postgres", "redis"] as const) {
   describe(`two processes on ${kind}`, () => {
-    it.live("P1: one is killed, the other finishes its runs", () => on(kind, killed))
-    it.live("P2: one is frozen past its lease: it is fenced when it wakes", () => on(kind, frozen))
-    it.live("P3: one is told to end: it hands over and compensates nothing", () => on(kind, terminated))
+    it.live("P1: one is killed, the other finishes its runs", () => shared((place) => killed(place, alone)))
+    it.live("P1: one is killed while its server is away", () =>
+      Effect.flatMap(ownServer[kind], ({ place, server }) =>
+        inPlace(place, () => killed(place, deadServerFirst(server)))
+      )
+    )
+    it.live("P2: one is frozen past its lease: it is fenced when it wakes", () => shared(frozen))
+    it.live("P3: one is told to end: it hands over and compensates nothing", () => shared(terminated))
   })
 }

@@ -4,9 +4,11 @@
  *   Y1. Every accepted item is handled, and who awaits it learns its outcome.
  *   Y2. Nothing is left over: no item waits, none is in flight, none is dead.
  *   Y3. An item is offered once, however often its offer was tried: one item for each idempotency key.
+ *   Y4. When the server has lost its data, whoever waits for an item learns it, and workers go on with what comes next.
  */
-import { describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
@@ -112,38 +114,96 @@ const storm = (driver: Layer.Layer<WorkQueueDriver, unknown>, faults: ReadonlyAr
     report(yield* queued.problems, queued.seen())
   }).pipe(Effect.scoped, Effect.provide(driver))
 
-/** The consumer groups of all streams of the queue are destroyed, as `FLUSHALL` or a careless hand would. */
-const groupsDestroyed = (server: Servers.Redis): Fault => {
+const ask = (server: Servers.Redis, command: string) => Port.ask(server.port, `${command}\r\n`)
+
+/** Destroys every consumer group there is, at once, and says how many there were. */
+const destroyAllGroups = `EVAL ${JSON.stringify(`
+local destroyed = 0
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  if redis.call('TYPE', key).ok == 'stream' then
+    for _, group in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+      destroyed = destroyed + redis.call('XGROUP', 'DESTROY', key, group[2])
+    end
+  end
+end
+return destroyed`)} 0`
+
+/** What workers have read and not acknowledged is forgotten by the server. The items are still there. */
+const groupsDestroyed = (server: Servers.Redis): Fault => ({
+  name: "all consumer groups are destroyed",
   // A stream is there for as long as it has items.
-  const destroyed = Effect.gen(function* () {
-    const keys = yield* Port.ask(server.port, "KEYS *:ready:*\r\n")
-    const streams = keys.split("\r\n").filter((line) => line.includes(":ready:"))
-    const destroy = (stream: string) => Port.ask(server.port, `XGROUP DESTROY ${stream} workers\r\n`)
-    return (yield* Effect.forEach(streams, destroy)).includes(":1\r\n")
+  strike: Faults.eventually(
+    "there was no consumer group",
+    Effect.map(ask(server, destroyAllGroups), (answer) => /^:[1-9]/.test(answer))
+  ),
+  heal: Effect.void,
+  lasts: "100 millis",
+  stopsWrites: false
+})
+
+const onRedis = (port: number) =>
+  RedisWorkQueue.layer({ prefix: "chaos" }).pipe(
+    Layer.provide(
+      IoRedis.layer({ url: `redis://127.0.0.1:${port}`, responseTimeout: "2 seconds", connectTimeout: "2 seconds" })
+    )
+  )
+
+/** One item is handled without end, one waits behind it; then there is nothing. */
+const flushed = Effect.fnUntraced(function* (server: Servers.Redis) {
+  const queue = yield* WorkQueue.make("flushed", {
+    item: Schema.String,
+    output: Schema.String,
+    visibilityTimeout: "3 seconds"
   })
-  return {
-    name: "consumer groups are destroyed",
-    strike: Faults.eventually("there was no consumer group", destroyed),
-    heal: Effect.void,
-    lasts: "100 millis",
-    stopsWrites: false
-  }
-}
+  let begun = false
+  let interrupted = false
+  const endless = Effect.andThen(
+    Effect.sync(() => void (begun = true)),
+    Effect.never
+  ).pipe(Effect.onInterrupt(() => Effect.sync(() => void (interrupted = true))))
+  yield* queue.run((item) => (item === "endless" ? endless : Effect.succeed(`did ${item}`)), { concurrency: 2 })
+  const lost = yield* Effect.forEach(["endless", "waits"], (item) => queue.offer(item, { key: "one" }))
+  yield* Faults.eventually(
+    "the first item is begun",
+    Effect.sync(() => begun)
+  )
+  const waiting = yield* Effect.forkChild(Effect.flip(queue.awaitResult(lost[1]!)))
+
+  assert.strictEqual(yield* ask(server, "FLUSHALL"), "+OK\r\n")
+  assert.strictEqual((yield* Fiber.join(waiting))._tag, "WorkItemUnknown")
+  // Its slot is free, and so is that of its key.
+  const next = yield* queue.offer("next", { key: "one" })
+  assert.strictEqual(yield* queue.awaitResult(next), "did next")
+  yield* Faults.eventually(
+    "nobody handles what is lost",
+    Effect.sync(() => interrupted)
+  )
+  assert.deepInclude(yield* queue.stats, { queued: 0, delayed: 0, inFlight: 0, dead: 0 })
+})
 
 describe("work queues", () => {
-  it.live("Y1-Y3: on Redis, whose server is killed and frozen, and whose consumer groups are destroyed", () =>
+  it.live("Y1-Y3: on Redis, which is killed and frozen, and loses all consumer groups (XGROUP DESTROY)", () =>
     Effect.gen(function* () {
       const server = yield* Servers.redis()
-      const connection = IoRedis.layer({ url: server.url, responseTimeout: "2 seconds", connectTimeout: "2 seconds" })
-      yield* storm(RedisWorkQueue.layer({ prefix: "chaos" }).pipe(Layer.provide(connection)), [
-        groupsDestroyed(server),
-        Faults.killed(server),
-        Faults.frozen(server)
-      ])
+      yield* storm(onRedis(server.port), [groupsDestroyed(server), Faults.killed(server), Faults.frozen(server)])
     })
   )
 
-  it.live("Y1-Y3: on Postgres, whose server is killed, and whose connections are cut and half-open", () =>
+  it.live("Y1-Y3: on Redis, whose connections are cut and half-open", () =>
+    Effect.gen(function* () {
+      const proxy = yield* TcpProxy.make((yield* Servers.redis()).port)
+      yield* storm(onRedis(proxy.port), [Faults.cut(proxy), Faults.halfOpen(proxy)])
+    })
+  )
+
+  it.live("Y4: on Redis, which loses everything (FLUSHALL)", () =>
+    Effect.gen(function* () {
+      const server = yield* Servers.redis()
+      yield* Effect.provide(Effect.scoped(flushed(server)), onRedis(server.port))
+    })
+  )
+
+  it.live("Y1-Y3: on Postgres, which is killed and frozen, and whose connections are cut and half-open", () =>
     Effect.gen(function* () {
       const server = yield* Servers.postgres()
       const proxy = yield* TcpProxy.make(server.port)
@@ -152,6 +212,7 @@ describe("work queues", () => {
       yield* storm(PostgresWorkQueue.layer.pipe(Layer.provide(connection)), [
         Faults.cut(proxy),
         Faults.killed(server),
+        Faults.frozen(server),
         Faults.halfOpen(proxy)
       ])
     })

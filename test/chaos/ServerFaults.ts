@@ -1,6 +1,7 @@
 /** What can happen to a server, and to the way to it. Each fault fails if it did not happen. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import type { Around } from "../durable/sigkill/survives.ts"
 import type { TcpProxy } from "../proxy/TcpProxy.ts"
 import type { Server } from "../servers/ServerProcess.ts"
 import type { Fault } from "./Faults.ts"
@@ -26,6 +27,18 @@ export const restarted = (server: Server): Fault => ({
   lasts: "100 millis",
   stopsWrites: false
 })
+
+/** The server dies first; it is back when the process is gone. */
+export const deadServerFirst =
+  (server: Server): Around =>
+  (kill) =>
+    Effect.andThen(Effect.andThen(server.kill, silent(server)), Effect.andThen(kill, server.start))
+
+/** The process dies, and before anybody can miss it, so does the server. */
+export const deadServerNext =
+  (server: Server): Around =>
+  (kill) =>
+    Effect.andThen(kill, Effect.andThen(server.kill, server.start))
 
 /** Longer than the client is ready to wait for an answer. */
 const longerThanPatience = "4 seconds"
@@ -84,7 +97,7 @@ export const slow = (proxy: TcpProxy): Fault => ({
 })
 
 /** Asks until the answer is yes, for at most a minute. */
-export const eventually = <E>(what: string, check: Effect.Effect<boolean, E>) =>
+export const eventually = <E, R>(what: string, check: Effect.Effect<boolean, E, R>) =>
   Effect.repeat(check, { until: (yes) => yes, schedule: Schedule.spaced("10 millis") }).pipe(
     Effect.timeoutOrElse({ duration: "60 seconds", orElse: () => notHappened(what) }),
     Effect.asVoid

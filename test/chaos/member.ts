@@ -1,18 +1,18 @@
 /**
  * One of several processes on one store. The first starts every run of the workload, the second waits for what there is
  * to take over, and both await all runs, wherever they are carried out. What a member hears goes to its output, one JSON
- * object a line. SIGTERM closes it as a deployment is closed.
+ * object a line.
  *
  * It knows nothing of other processes, as if they ran on other machines: leases end only by time, or are handed back.
  */
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as JournalEngine from "../../src/durable/JournalEngine.ts"
 import { endWithParent } from "../servers/endWithParent.ts"
 import { type Place, stores } from "../durable/sigkill/place.ts"
 import { Approval, make, runs, signalId } from "../durable/sigkill/workload.ts"
+import { launch, say } from "./launch.ts"
 
 interface Settings {
   readonly place: Place
@@ -24,7 +24,6 @@ interface Settings {
 endWithParent()
 const settings = JSON.parse(process.argv[2]!) as Settings
 const { Trip, layer } = make(settings.sideFile)
-const say = (message: object) => Effect.sync(() => void process.stdout.write(`${JSON.stringify(message)}\n`))
 
 /** Whoever started a run may die before it approves it: both members do, and it counts once. */
 const outcomeOf = Effect.fnUntraced(function* (n: number) {
@@ -46,7 +45,4 @@ const program = Effect.gen(function* () {
 })
 
 const engine = JournalEngine.layer({ lease: settings.lease })
-const deployed = Layer.provideMerge(engine, await stores(settings.place))
-const fiber = Effect.runFork(Effect.provide(program, Layer.provideMerge(layer, deployed)))
-process.once("SIGTERM", () => fiber.interruptUnsafe())
-await Effect.runPromise(Fiber.await(fiber))
+launch(program, Layer.provideMerge(layer, Layer.provideMerge(engine, await stores(settings.place))))

@@ -11,7 +11,7 @@ import * as ProjectionQuery from "../../src/cqrs/ProjectionQuery.ts"
 import * as ProjectionRunner from "../../src/cqrs/ProjectionRunner.ts"
 import { EventStore } from "../../src/event-store/EventStore.ts"
 import type { StreamId } from "../../src/event-store/Envelope.ts"
-import { Persistence } from "../../src/persistence/Persistence.ts"
+import { Persistence, PersistenceError } from "../../src/persistence/Persistence.ts"
 import { backends } from "../backends.ts"
 import { Discarded, ItemAdded, type OrderEvent, Orders, Paid, Placed } from "./orders.ts"
 import { folded, type OrderRow, OrderRows, Sale, Sales, served } from "./views.ts"
@@ -274,6 +274,47 @@ describe("ProjectionRunner", () => {
           written.map(({ id }) => id),
           ["even"]
         )
+      })
+    )
+  )
+
+  it.live("V4: it says why it stands still also if the store is away at that moment", () =>
+    provided(
+      Effect.gen(function* () {
+        const honest = yield* Persistence
+        const away = new PersistenceError({ operation: "write documents", retryable: true, cause: "away" })
+        let refusals = 0
+        const persistence = Persistence.of({
+          ...honest,
+          putAll: (puts) =>
+            puts.some(({ body }) => "failure" in body) && refusals++ === 0 ? Effect.fail(away) : honest.putAll(puts)
+        })
+        const runner = ProjectionRunner.run(
+          failing(() => true),
+          { retry: Schedule.recurs(0) }
+        )
+        const sales = yield* Effect.provideService(runner, Persistence, persistence)
+        const { position } = yield* append("1", item("poison", 3))
+        assert.strictEqual((yield* Effect.flip(sales.awaitPosition(position)))._tag, "ProjectionFailed")
+        assert.strictEqual(refusals, 2)
+      })
+    )
+  )
+
+  it.live("V5: what was being deleted when the process died, and is wanted again, is built anew", () =>
+    provided(
+      Effect.gen(function* () {
+        yield* append("1", item("score", 7))
+        yield* withRunner(Sales, (sales) => sales.awaitPosition(1))
+        // Up to here `prune` has come: the generation is retired, and the pointer still names it.
+        const persistence = yield* Persistence
+        const checkpoint = (yield* persistence.get("projections", "sales@1-0"))!
+        const body = { ...checkpoint.body, phase: "Retired" }
+        yield* persistence.putAll([{ collection: "projections", id: "sales@1-0", body }])
+        const { position } = yield* append("1", item("score", 8))
+        const sales = yield* ProjectionRunner.run(Sales)
+        yield* sales.awaitPosition(position, { timeout: "2 seconds" })
+        assert.deepStrictEqual(yield* served(sales), yield* folded(Sales))
       })
     )
   )

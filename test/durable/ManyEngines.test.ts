@@ -29,6 +29,7 @@ import {
   StoreUnavailable,
   Timer
 } from "../../src/index.ts"
+import * as Recovery from "../../src/durable/Recovery.ts"
 import { FaultStore, LogAudit } from "../../src/testing/index.ts"
 
 const lease = "15 seconds"
@@ -460,5 +461,146 @@ it.effect("M7: an owner all of whose runs ended is forgotten after a day, one th
       (yield* owners).map(({ id }) => id),
       [kept]
     )
+  })
+)
+
+it.effect.each(["before", "after"])(
+  "M1: a run that began anew under its second owner, %s its recovery was seen, passes on",
+  (when) =>
+    Effect.gen(function* () {
+      const state = Memory.makeState()
+      const Ask: Orchestration.Orchestration<any, any, any, any, any> = Orchestration.make("Ask", {
+        input: { asked: Schema.Int },
+        output: Schema.String,
+        key: () => "1",
+        run: ({ asked }) =>
+          Effect.flatMap(Signal.await(Approval), ({ by }) =>
+            asked === 1 ? Effect.succeed(by) : Ask.continueAsNew({ asked: 1 })
+          )
+      })
+      const first = yield* start(state, Ask.layer)
+      const { id } = yield* first.run(Ask.start({ asked: 0 }))
+      const second = yield* start(state, Ask.layer)
+      yield* first.stop
+      yield* TestClock.adjust("5 seconds")
+      if (when === "after") assert.strictEqual(yield* second.run(ownerOf(id)), yield* second.run(nameOf))
+      const handle = yield* second.run(Ask.handle(id))
+      yield* handle.signal(Approval, { by: "ann" })
+      const begunAnew = Effect.map(typesOf(state, id), (types) => types.join() === "RunContinued")
+      yield* Effect.repeat(Effect.andThen(TestClock.adjust("100 millis"), begunAnew), { until: (is) => is, times: 100 })
+      assert.isTrue(yield* begunAnew)
+      const third = yield* start(state, Ask.layer)
+      yield* second.stop
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* third.run(ownerOf(id)), yield* third.run(nameOf))
+      const last = yield* third.run(Ask.handle(id))
+      yield* last.signal(Approval, { by: "bob" })
+      assert.strictEqual(yield* last.await, "bob")
+    })
+)
+
+it.effect("N3: an engine that comes to a run of its own twice does not fence itself", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const recovered = yield* Deferred.make<void>()
+    let reads = 0
+    // The second claim reads when the first one is in the log, and its run not yet live.
+    const slow = Layer.effect(
+      EventStore.EventStore,
+      Effect.map(EventStore.EventStore, (store) =>
+        EventStore.EventStore.of({
+          ...store,
+          readArray: (stream, range) =>
+            stream === "run/Wait/1" && ++reads === 2
+              ? Effect.andThen(Deferred.await(recovered), store.readArray(stream, range))
+              : store.readArray(stream, range),
+          append: (stream, events, expected) =>
+            Effect.tap(store.append(stream, events, expected), () =>
+              events[0]!.type === "RunRecovered"
+                ? Effect.andThen(Deferred.succeed(recovered, undefined), Effect.sleep("1 second"))
+                : Effect.void
+            )
+        })
+      )
+    ).pipe(Layer.provideMerge(Memory.storesOf(state)))
+    yield* Effect.gen(function* () {
+      const engine = yield* Engine
+      const definition = { definition: "Wait", definitionVersion: 1, input: {}, runId: "Wait/1" }
+      yield* engine.start(definition)
+      yield* Effect.forkChild(
+        Effect.all([Layer.build(Wait.layer), Layer.build(Layer.fresh(Wait.layer))], { concurrency: 2 })
+      )
+      yield* TestClock.adjust("1 minute")
+      const handle = yield* Wait.handle("Wait/1")
+      yield* handle.signal(Approval, { by: "ann" })
+      assert.strictEqual(yield* handle.await, "ann")
+    }).pipe(Effect.provide(JournalEngine.layer({ lease }).pipe(Layer.provideMerge(slow))), Effect.scoped)
+  })
+)
+
+it.effect("M1: a run that cannot be read does not hold up the others", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const Naps = Orchestration.make("Naps", {
+      input: { n: Schema.Int },
+      output: Schema.String,
+      key: ({ n }) => String(n),
+      run: () => Effect.as(Timer.sleep("1 hour"), "up")
+    })
+    const first = yield* start(state, Naps.layer)
+    for (let n = 0; n < 5; n++) yield* first.run(Naps.start({ n }))
+    yield* first.stop
+    const broken = Layer.effect(
+      EventStore.EventStore,
+      Effect.map(EventStore.EventStore, (store) =>
+        EventStore.EventStore.of({
+          ...store,
+          readArray: (stream, range) =>
+            stream === "run/Naps/2" ? Effect.die("it is not what it was") : store.readArray(stream, range)
+        })
+      )
+    ).pipe(Layer.provideMerge(Memory.storesOf(state)))
+    const second = JournalEngine.layer({ lease, recoveryConcurrency: 1 }).pipe(Layer.provideMerge(broken))
+    yield* Effect.gen(function* () {
+      const engine = yield* Engine
+      yield* Effect.exit(Layer.build(Naps.layer))
+      yield* TestClock.adjust("1 minute")
+      const runs = yield* engine.list({ owner: engine.owner })
+      assert.deepStrictEqual(runs.map(({ key }) => key).toSorted(), ["0", "1", "3", "4"])
+    }).pipe(Effect.provide(second), Effect.scoped)
+  })
+)
+
+it.effect("M7: a renewal that is under way when an engine stops does not bring its lease back", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const thawed = yield* Deferred.make<void>()
+    let isFrozen = false
+    const fault: FaultStore.Fault = (name) => (mutation) =>
+      isFrozen && name.startsWith("put leases/")
+        ? Effect.uninterruptible(Effect.andThen(Deferred.await(thawed), mutation))
+        : mutation
+    const engine = yield* start(state, Nap.layer, { fault })
+    isFrozen = true
+    yield* TestClock.adjust("5 seconds")
+    const stopping = yield* Effect.forkChild(engine.stop, { startImmediately: true })
+    yield* Deferred.succeed(thawed, undefined)
+    yield* Fiber.join(stopping)
+    const leases = Persistence.use((persistence) => persistence.query("leases"))
+    assert.deepStrictEqual(yield* Effect.provide(leases, Memory.storesOf(state)), [])
+  })
+)
+
+it.effect("M1: however many runs an owner has left behind", () =>
+  Effect.gen(function* () {
+    const runs = Array.from({ length: 200_000 }, (_, n) => ({ runId: `${n}`, status: "running" }))
+    const gone = { id: "engine-1", version: 1, body: { epoch: 1, until: -1, instance: {} } }
+    const services = {
+      persistence: { query: () => Effect.succeed([gone]) },
+      catalogue: { list: () => Effect.succeed(runs) },
+      lease: { owner: "engine-2", isShaken: () => false },
+      liveness: { isGone: () => false }
+    }
+    assert.lengthOf(yield* Recovery.leftBehind(services as never), 200_000)
   })
 )

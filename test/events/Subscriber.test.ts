@@ -266,6 +266,36 @@ describe("Subscriber", () => {
     }).pipe(Effect.provide(layer))
   )
 
+  it.effect("S6: nor does a document that the store cannot encode", () =>
+    Effect.gen(function* () {
+      const honest = yield* Persistence
+      const encoding = Persistence.of({
+        ...honest,
+        putAll: (puts) =>
+          Effect.andThen(
+            Effect.sync(() => JSON.stringify(puts)),
+            honest.putAll(puts)
+          )
+      })
+      const body = (type: string) => (type === "Big" ? { big: 1n as never } : {})
+      const subscriber = Subscriber.make("mail", {
+        retry: Schedule.recurs(1),
+        handler: { write: ({ type }) => Effect.succeed([{ collection: "c", id: type, body: body(type) }]) }
+      })
+      yield* append("a", "Big", "A1")
+      yield* append("b", "B0")
+      yield* Subscriber.start(subscriber).pipe(Effect.provideService(Persistence, encoding))
+      yield* happen
+      const [letter] = yield* Subscriber.deadLetters(subscriber)
+      assert.strictEqual(letter?.reason, `Subscriber "mail" could not put c/Big: the store does not take them.`)
+      const written = yield* honest.query("c")
+      assert.deepStrictEqual(
+        written.map(({ id }) => id),
+        ["A1", "B0"]
+      )
+    }).pipe(Effect.provide(layer))
+  )
+
   it.effect("S7: a dead letter whose event is no longer in the log says so", () =>
     Effect.gen(function* () {
       const subscriber = Subscriber.make("mail", { retry: Schedule.recurs(0), handler: () => Effect.fail("bad") })
@@ -329,6 +359,21 @@ describe("Subscriber", () => {
       yield* append("b", "B", "B", "B")
       yield* TestClock.adjust("5 seconds")
       assert.deepStrictEqual([yield* lag, yield* metric], [0, 0])
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("S10: closing does not wait for a store that does not answer", () =>
+    Effect.gen(function* () {
+      const honest = yield* Persistence
+      const silent = Persistence.of({ ...honest, delete: () => Effect.never })
+      const scope = yield* Scope.make()
+      yield* Subscriber.start(Subscriber.make("mail", { handler: () => Effect.void })).pipe(
+        Effect.provideService(Persistence, silent),
+        Effect.provideService(Scope.Scope, scope)
+      )
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* pass(30)
+      assert.isDefined(closing.pollUnsafe())
     }).pipe(Effect.provide(layer))
   )
 

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
 import * as PersistenceConformance from "../../src/testing/conformance/PersistenceConformance.ts"
 import { persistenceSaboteurs } from "../../src/testing/conformance/persistenceSaboteurs.ts"
 import { documentStores } from "./documentStores.ts"
@@ -11,6 +12,20 @@ for (const { layer, name: backend } of documentStores) {
     }
   })
 }
+
+it.effect("memory gives back the room of what was removed in a commit of others", () =>
+  Effect.gen(function* () {
+    const state = MemoryPersistence.makeState()
+    const persistence = MemoryPersistence.make(state)
+    const a = { collection: "c", id: "a", body: {} }
+    yield* persistence.putAll([a])
+    yield* persistence.putAll([
+      { ...a, expected: 1, expiresAt: 0 },
+      { ...a, id: "b" }
+    ])
+    assert.deepStrictEqual([...state.all("c").keys()], ["b"])
+  })
+)
 
 describe("saboteurs", () => {
   it("there is one for each invariant", () => {

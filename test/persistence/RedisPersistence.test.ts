@@ -10,7 +10,9 @@ import { EventStoreDriver } from "../../src/event-store/EventStoreDriver.ts"
 import * as RedisEventStore from "../../src/event-store/RedisEventStore.ts"
 import { Persistence, type Query } from "../../src/persistence/Persistence.ts"
 import { Redis, RedisError } from "../../src/persistence/RedisClient.ts"
+import { RedisDocuments } from "../../src/persistence/RedisDocuments.ts"
 import * as RedisPersistence from "../../src/persistence/RedisPersistence.ts"
+import { RedisQuery } from "../../src/persistence/RedisQuery.ts"
 import { request, tags } from "../../src/testing/conformance/EventStoreFixtures.ts"
 import { temporaryPrefix } from "../redis.ts"
 
@@ -46,6 +48,25 @@ const counting = (redis: Redis["Service"]) => {
   }
   return { counted, reads }
 }
+
+it.effect("a query answers with however many documents there are", () =>
+  Effect.gen(function* () {
+    const count = 150_000
+    let sent = 0
+    /** Answers pages of 200 documents, as the script does. */
+    const page = Effect.sync(() =>
+      Array.from({ length: Math.min(200, count - sent) }, () => String(sent++)).flatMap((id) => [
+        id,
+        id,
+        "1  0 t\n\n{}"
+      ])
+    )
+    const redis = { send: () => Effect.succeed([]), eval: () => () => page }
+    const documents = new RedisDocuments(redis as never, "{tutti}")
+    const query = new RedisQuery(redis as never, documents)
+    assert.lengthOf(yield* query.select("runs", { limit: Number.MAX_SAFE_INTEGER }, 0), count)
+  })
+)
 
 describe("indexes", () => {
   it.effect("narrow a query down, whether documents were put before or after", () =>

@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as WorkQueue from "../../src/queues/WorkQueue.ts"
 import { queueBackends } from "./drivers.ts"
 import * as WorkQueueConformance from "../../src/testing/conformance/WorkQueueConformance.ts"
 import { workQueueSaboteurs } from "../../src/testing/conformance/WorkQueueSaboteurs.ts"
@@ -10,6 +12,20 @@ for (const { layer, name: backend } of queueBackends) {
       it.live(`${id}: ${name}`, () => check.pipe(Effect.provide(layer)))
     }
   })
+}
+
+for (const { layer, name: backend } of queueBackends) {
+  it.live(`a queue without bounds: ${backend}`, () =>
+    Effect.gen(function* () {
+      const queue = yield* WorkQueue.make("unbounded", {
+        item: Schema.String,
+        capacity: Infinity,
+        keyConcurrency: Infinity
+      })
+      yield* queue.run(() => Effect.void, { concurrency: Infinity })
+      for (const item of ["a", "b", "c"]) yield* queue.awaitResult(yield* queue.offer(item, { key: "k" }))
+    }).pipe(Effect.provide(layer))
+  )
 }
 
 describe("saboteurs", () => {

@@ -408,4 +408,59 @@ describe("WorkQueue", () => {
       assert.strictEqual(yield* queue.awaitResult(id), "hello ada")
     }).pipe(Effect.provide(MemoryWorkQueue.layer))
   })
+
+  it.effect("W23: an item whose retry rule throws is a dead letter, and its worker goes on", () =>
+    Effect.gen(function* () {
+      const retryWhile = () => {
+        throw new Error("there is no rule for it")
+      }
+      const queue = yield* WorkQueue.make("mails", { ...options, retryWhile })
+      yield* queue.run(() => Effect.fail(new Refused({ code: 1 })), { concurrency: 1 })
+      for (const to of ["ada", "bob"]) {
+        const failure = yield* Effect.flip(queue.awaitResult(yield* queue.offer({ to })))
+        assert.strictEqual(failure._tag, "DeadLettered")
+        assert.include(failure.message, "there is no rule for it")
+      }
+    }).pipe(Effect.provide(MemoryWorkQueue.layer))
+  )
+
+  it.effect("W23: an item whose retry schedule throws is a dead letter, too, also when its worker was lost", () =>
+    Effect.gen(function* () {
+      const driver = yield* WorkQueueDriver
+      const retry = Schedule.map(Schedule.forever, (): number => {
+        throw new Error("there is no delay")
+      })
+      const queue = yield* WorkQueue.make("mails", { ...options, retry })
+      const id = yield* queue.offer({ to: "ada" })
+      const settings = { name: "mails", capacity: 10_000, keyConcurrency: 1, retention: 300_000 }
+      const { deliveries } = yield* driver.claim(settings, { max: 1, until: 1, now: 0 })
+      yield* driver.start(settings, deliveries)
+      yield* TestClock.adjust("1 second")
+      yield* queue.run(() => Effect.succeed("sent"), { concurrency: 1 })
+      assert.strictEqual((yield* Effect.flip(queue.awaitResult(id)))._tag, "DeadLettered")
+      assert.strictEqual(yield* queue.awaitResult(yield* queue.offer({ to: "bob" })), "sent")
+    }).pipe(Effect.provide(MemoryWorkQueue.layer))
+  )
+
+  it.effect("W23: a pool whose store dies of a claim, or of an outcome, goes on", () =>
+    Effect.gen(function* () {
+      const queue = yield* mails
+      yield* queue.run(() => Effect.succeed("sent"), { concurrency: 1 })
+      const ada = yield* queue.offer({ to: "ada" })
+      const waiting = yield* Effect.forkChild(queue.awaitResult(ada))
+      yield* pass(70_000)
+      assert.strictEqual(yield* Fiber.join(waiting), "sent")
+    }).pipe(
+      Effect.provide(
+        faulty((driver) => {
+          let claims = 0
+          let outcomes = 0
+          return {
+            claim: (...all) => (claims++ === 0 ? Effect.die("no claim") : driver.claim(...all)),
+            settle: (...all) => (outcomes++ === 0 ? Effect.die("no outcome") : driver.settle(...all))
+          }
+        })
+      )
+    )
+  )
 })

@@ -141,6 +141,45 @@ describe("the shared servers", () => {
   }
 })
 
+/** Sets a variable of the environment for as long as the scope lives. */
+const variable = (name: string, value: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const before = process.env[name]
+      process.env[name] = value
+      return before
+    }),
+    (before) =>
+      Effect.sync(() => {
+        if (before === undefined) delete process.env[name]
+        else process.env[name] = before
+      })
+  )
+
+describe("servers that the environment names", () => {
+  for (const [kind, name] of [
+    ["postgres", "TUTTI_TEST_POSTGRES_URL"],
+    ["redis", "TUTTI_TEST_REDIS_URL"],
+    ["redis-cluster", "TUTTI_TEST_REDIS_CLUSTER_URL"]
+  ] as const) {
+    it.effect(`${name} takes precedence over ours`, () =>
+      Effect.gen(function* () {
+        yield* variable(name, "redis://elsewhere:1")
+        assert.strictEqual(yield* Servers.url(kind), "redis://elsewhere:1")
+      })
+    )
+  }
+
+  it.effect("a host that cannot have a server is a failure, not a skip", () =>
+    Effect.gen(function* () {
+      yield* variable("TUTTI_TEST_REDIS_URL", "")
+      yield* variable(Servers.hostVariable, "http://127.0.0.1:1")
+      const failure = yield* Effect.flip(Servers.url("redis"))
+      assert.include(failure.message, "did not answer")
+    })
+  )
+})
+
 describe("binaries", () => {
   const wanted: Binaries.Wanted = {
     server: "ThingDB",

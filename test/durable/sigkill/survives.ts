@@ -40,8 +40,18 @@ interface Life {
   readonly events: number
 }
 
+/** What happens along with the death of a process. */
+export type Around = (kill: Effect.Effect<void>) => Effect.Effect<void, Error>
+const alone: Around = (kill) => kill
+
+interface Circumstances {
+  readonly place: Place
+  readonly side: string
+  readonly around: Around
+}
+
 /** One life of the worker, killed once the log has `target` events. */
-const live = Effect.fnUntraced(function* (place: Place, side: string, target: number) {
+const live = Effect.fnUntraced(function* ({ around, place, side }: Circumstances, target: number) {
   const driver = yield* EventStoreDriver
   const child = spawn(
     process.execPath,
@@ -52,16 +62,14 @@ const live = Effect.fnUntraced(function* (place: Place, side: string, target: nu
   let errors = ""
   child.stdout.on("data", (chunk) => (output += chunk))
   child.stderr.on("data", (chunk) => (errors += chunk))
-  const ended = Effect.promise(
-    () => new Promise<string | null>((resolve) => child.once("close", (_, signal) => resolve(signal)))
-  )
+  const closed = new Promise<string | null>((resolve) => child.once("close", (_, signal) => resolve(signal)))
+  const ended = Effect.promise(() => closed)
+  const kill = Effect.sync(() => void child.kill("SIGKILL"))
   const reached = Effect.repeat(driver.head, { until: (head) => head >= target, schedule: Schedule.spaced(2) })
-  const kill = Effect.andThen(
-    reached,
-    Effect.sync(() => child.kill("SIGKILL"))
-  )
-  const signal = yield* Effect.raceFirst(ended, Effect.andThen(kill, Effect.never)).pipe(
-    Effect.onInterrupt(() => Effect.sync(() => void child.kill("SIGKILL")))
+  const signal = yield* Effect.raceFirst(Effect.as(ended, Effect.void), Effect.as(reached, around(kill))).pipe(
+    Effect.flatten,
+    Effect.andThen(ended),
+    Effect.ensuring(kill)
   )
   const life: Life = {
     pid: child.pid!,
@@ -108,14 +116,14 @@ export const checkLog = (log: ReadonlyArray<StoredEvent>): void => {
 
 /** Kills the worker so many times, lets it end, and checks K1 to K5. */
 export const survives = Effect.fnUntraced(
-  function* (place: Place, kills: number) {
+  function* (place: Place, kills: number, around: (turn: number) => Around = () => alone) {
     const side = `${yield* temporaryFile}.side`
     const draw = lots(seed)
     const lives: Array<Life> = []
     while (lives.at(-1)?.killed !== false) {
       const last = lives.at(-1)?.events ?? 0
       const target = lives.length < kills ? last + 1 + Math.floor(draw() * 10) : Infinity
-      lives.push(yield* live(place, side, target))
+      lives.push(yield* live({ place, side, around: around(lives.length) }, target))
       assert.isBelow(lives.length, 3 * kills)
     }
     const killed = lives.filter((life) => life.killed).length

@@ -18,7 +18,7 @@ export const verb: Verb = {
       const engine = yield* Engine
       const run = yield* Journal.orSentence(engine.get(args.words[0]!))
       const events = yield* Journal.orSentence(Stream.runCollect(engine.events(run.runId)))
-      Process.stdout.write(head(run) + steps(events))
+      Process.stdout.write(head(run) + steps(events, run.endedAt === undefined ? "…" : "stopped"))
     }).pipe(Effect.provide(Journal.existing(args)))
 }
 
@@ -33,7 +33,6 @@ const head = (run: RunSummary): string =>
   ])
 
 const outcomes: { readonly [type: string]: string } = {
-  StepStarted: "…",
   StepCompleted: "done",
   StepFailed: "failed",
   TimerScheduled: "waits",
@@ -43,13 +42,14 @@ const outcomes: { readonly [type: string]: string } = {
   NodeSkipped: "skipped"
 }
 
-/** One line a path: its latest state, and how long it took from its start marker. */
-const steps = (events: ReadonlyArray<StoredEvent>): string => {
+/** One line a path: its latest state, and how long it took from its start marker. What was open at the run's end was stopped. */
+const steps = (events: ReadonlyArray<StoredEvent>, open: string): string => {
+  const outcomeOf = { ...outcomes, StepStarted: open } as typeof outcomes
   const rows = new Map<string, Array<string>>()
   const started = new Map<string, number>()
   const attempts = new Map<string, number>()
   for (const { meta, type } of events) {
-    const outcome = outcomes[type]
+    const outcome = outcomeOf[type]
     const path = meta.path ?? ""
     if (type === "StepAttemptFailed") attempts.set(path, (attempts.get(path) ?? 0) + 1)
     if (type === "StepStarted" && !started.has(path)) started.set(path, meta.timestamp)

@@ -24,6 +24,9 @@ export interface Identity {
   readonly epoch: number
 }
 
+/** What is still to be written waits for ever, and holds nobody up who stops the run. */
+const closed: Effect.Effect<never> = Effect.interruptible(Effect.never)
+
 export class RunJournal {
   readonly stream: StreamId
   private version: StreamVersion
@@ -55,13 +58,13 @@ export class RunJournal {
    * the run is lost here, and nothing may follow.
    */
   append(type: OrchestrationEvent.Tag | (string & {}), path: string | undefined, data: object): Effect.Effect<void> {
-    return Effect.suspend(() => (this.closed ? Effect.never : this.write(type, path, data)))
+    return Effect.suspend(() => (this.closed ? closed : this.write(type, path, data)))
   }
 
   /** Appends the last event that this journal takes: whatever is still to be written waits for ever. */
   conclude(type: OrchestrationEvent.Tag, data: object): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.closed) return Effect.never
+      if (this.closed) return closed
       this.closed = true
       return this.write(type, undefined, data)
     })
@@ -81,7 +84,7 @@ export class RunJournal {
   /** Queues an event without waiting until it is durable. What comes after it is durable only if it is. */
   submit(type: OrchestrationEvent.Tag | (string & {}), path: string, data: object): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.closed) return Effect.never
+      if (this.closed) return closed
       this.underWay++
       const queued = this.store.submit(this.stream, [this.event(type, path, data)], this.nextVersion)
       return Effect.map(queued, (durable) => {

@@ -8,8 +8,8 @@ import * as Effect from "effect/Effect"
 import type { StreamId } from "./Envelope.ts"
 import type { AppendRequest } from "./EventStoreDriver.ts"
 
-/** Fewer events than this are one batch. */
-const worthSplitting = 64
+/** Fewer events than this, waiting and under way, are one batch: who has no more of them keeps their order. */
+export const worthSplitting = 64
 
 export class Flights {
   private readonly limit: number

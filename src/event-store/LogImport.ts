@@ -24,6 +24,7 @@ import { Persistence, type PersistenceError } from "../persistence/Persistence.t
 import type { StreamId, StreamVersion } from "./Envelope.ts"
 import { EventStore } from "./EventStore.ts"
 import type { EventStoreError } from "./EventStoreError.ts"
+import { worthSplitting } from "./Flights.ts"
 import { ImportedStreams, type Part, partsOf } from "./ImportedStreams.ts"
 import { type Entry, type LogFileInvalid, Reader, type Summary } from "./LogLine.ts"
 
@@ -145,17 +146,23 @@ class Import {
       const placed = yield* Effect.forEach(parts, (part) => this.place(part))
       yield* Effect.forEach(placed, (part) => this.compare(part), { concurrency: 16, discard: true })
       const fresh = placed.filter(({ events, known }) => known < events.length).map(freshOf)
-      const answers = yield* Effect.forEach(fresh, ({ after, events, stream }) =>
-        this.store.submit(stream, events, after)
-      )
-      for (const [index, answer] of answers.entries()) {
-        const part = fresh[index]!
-        yield* Effect.catchTag(answer, "VersionConflict", () => conflict(part, part.after + 1, "Busy"))
-        this.counts.events += part.events.length
-      }
+      for (const group of inOneBatch(fresh)) yield* this.append(group)
       for (const { stream } of parts) yield* this.streams.finish(stream)
       this.streams.tidy()
       for (const entry of entries) if (entry._tag === "Document") yield* this.put(entry.put)
+    })
+  }
+
+  private append(parts: ReadonlyArray<Part>) {
+    return Effect.gen({ self: this }, function* () {
+      const answers = yield* Effect.forEach(parts, ({ after, events, stream }) =>
+        this.store.submit(stream, events, after)
+      )
+      for (const [index, answer] of answers.entries()) {
+        const part = parts[index]!
+        yield* Effect.catchTag(answer, "VersionConflict", () => conflict(part, part.after + 1, "Busy"))
+        this.counts.events += part.events.length
+      }
     })
   }
 
@@ -211,6 +218,21 @@ const freshOf = ({ after, events, known, lines, stream }: Placed): Part => ({
   events: events.slice(known),
   lines: lines.slice(known)
 })
+
+/** Parts that a store does not take apart, so that they keep the order of the file, or single ones. */
+const inOneBatch = (parts: ReadonlyArray<Part>): ReadonlyArray<ReadonlyArray<Part>> => {
+  const groups: Array<Array<Part>> = []
+  let size = Infinity
+  for (const part of parts) {
+    size += part.events.length
+    if (size < worthSplitting) groups.at(-1)!.push(part)
+    else {
+      groups.push([part])
+      size = part.events.length
+    }
+  }
+  return groups
+}
 
 const conflict = (part: Part, version: StreamVersion, reason: ImportConflict["reason"]) =>
   Effect.fail(new ImportConflict({ line: part.lines[version - part.after - 1]!, stream: part.stream, version, reason }))

@@ -22,7 +22,7 @@ type Speaker = Members.Member<Talks.Spoken>
 
 const lease = "2 seconds"
 const listen = (place: Place, starts: boolean) =>
-  Members.join<Talks.Heard>("listener.ts", { place, lease, starts } satisfies Talks.Settings)
+  Members.join<Talks.Heard>(new URL("listener.ts", import.meta.url), { place, lease, starts } satisfies Talks.Settings)
 
 const ownerOf = ({ said }: Listener) => said().find(({ owner }) => owner !== undefined)?.owner
 
@@ -70,7 +70,7 @@ const converse = Effect.fnUntraced(function* (place: Place) {
     "the runs are accepted",
     Effect.sync(() => first.said().some(({ started }) => started === true))
   )
-  const speaker = yield* Members.join<Talks.Spoken>("speaker.ts", {
+  const speaker = yield* Members.join<Talks.Spoken>(new URL("speaker.ts", import.meta.url), {
     place,
     lease,
     starts: false

@@ -16,17 +16,21 @@ export interface Member<Message> {
   readonly ended: Effect.Effect<string>
 }
 
-/** Starts a program of this folder. */
+/** Starts a program with settings. */
 export const join = <Message extends object>(
-  program: string,
+  program: URL,
   settings: object
 ): Effect.Effect<Member<Message>, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const path = fileURLToPath(new URL(program, import.meta.url))
       const child = spawn(
         process.execPath,
-        ["--conditions=tutti-source", "--disable-warning=ExperimentalWarning", path, JSON.stringify(settings)],
+        [
+          "--conditions=tutti-source",
+          "--disable-warning=ExperimentalWarning",
+          fileURLToPath(program),
+          JSON.stringify(settings)
+        ],
         { stdio: ["pipe", "pipe", "inherit"] }
       )
       let output = ""

@@ -28,7 +28,7 @@ interface Said {
 }
 
 type Member = Members.Member<Said>
-const join = (settings: object) => Members.join<Said>("member.ts", settings)
+const join = (settings: object) => Members.join<Said>(new URL("member.ts", import.meta.url), settings)
 
 const outcomesOf = ({ said }: Member) => said().find((message) => message.outcomes !== undefined)?.outcomes
 

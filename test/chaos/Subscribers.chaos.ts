@@ -40,7 +40,7 @@ const firsts = (lines: ReadonlyArray<string>) =>
 
 const survive = Effect.fnUntraced(function* (place: Place) {
   const sideFile = `${yield* temporaryFile}.side`
-  const join = Members.join("reader.ts", { place, sideFile } satisfies Settings)
+  const join = Members.join(new URL("reader.ts", import.meta.url), { place, sideFile } satisfies Settings)
   const countOf = ({ pid }: Members.Member<object>) =>
     linesOf(sideFile).filter((line) => line.startsWith(`${pid} `)).length
   const isBusy = (member: Members.Member<object>) =>

@@ -36,7 +36,9 @@ describe("bad input gets one sentence and a non-zero exit", { timeout: 60_000 },
     ["no journal", ["runs"], 1, /There is no journal at/],
     ["a missing folder", ["audit", "--path", "missing"], 1, /There is no folder at/],
     ["a file for a folder", ["audit", "--path", "file.txt"], 1, /is a file; an audit needs a folder/],
-    ["a corrupt journal", ["runs", "--db", "file.txt"], 1, /file\.txt/]
+    ["a corrupt journal", ["runs", "--db", "file.txt"], 1, /file\.txt/],
+    ["a database that is none of ours", ["runs", "--db", "mysql://x"], 2, /not mysql:/],
+    ["an audit on one", ["audit", "--db", "mysql://x"], 2, /not mysql:/]
   ]
   for (const [name, args, code, sentence] of cases) {
     it.effect(name, () =>
@@ -67,7 +69,10 @@ describe("the main job", { timeout: 120_000 }, () => {
       assert.include(report, "mermaid")
       const id = idIn(ended.out)
       assert.include((yield* tutti(cwd, ["runs"])).out, id)
-      assert.include((yield* tutti(cwd, ["show", id])).out, "completed")
+      const shown = (yield* tutti(cwd, ["show", id])).out
+      assert.include(shown, "completed")
+      assert.notInclude(shown, "…")
+      assert.match((yield* tutti(cwd, ["why", `${id}@1`])).out, /^> .* RunStarted /m)
       const tail = yield* tutti(cwd, ["tail", id])
       assert.include(tail.out, "RunCompleted")
     }).pipe(Effect.scoped)
@@ -102,6 +107,10 @@ describe("the main job", { timeout: 120_000 }, () => {
       )
       assert.isNull(waiting.code)
       const id = idIn(waiting.out)
+      // Whoever goes on is told what to do, too, though nobody says --approve again.
+      const again = yield* tutti(cwd, ["audit", "--path", root], (out) => /taken over[^]*waits for approval/.test(out))
+      assert.isNull(again.code)
+      assert.match(again.out, /\d+ steps recorded before the stop/)
       const refusal = yield* tutti(cwd, ["approve", id, "--reject"])
       assert.strictEqual(refusal.code, 0, refusal.err)
       const ended = yield* tutti(cwd, ["audit", "--path", root])

@@ -1,11 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Memory from "../../src/backends/Memory.ts"
 import type { Json, StoredEvent, StreamId } from "../../src/event-store/Envelope.ts"
+import * as EventStoreLayer from "../../src/event-store/EventStore.ts"
 import { EventStore } from "../../src/event-store/EventStore.ts"
+import { EventStoreDriver } from "../../src/event-store/EventStoreDriver.ts"
 import * as LogExport from "../../src/event-store/LogExport.ts"
 import * as LogImport from "../../src/event-store/LogImport.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
@@ -235,3 +238,36 @@ describe("LogImport", () => {
       })
   )
 })
+
+it.effect("X1: events lie in the order of the file, also in a store that takes several batches at a time", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const count = 300
+    const file = yield* Effect.gen(function* () {
+      for (let n = 0; n < count; n++) yield* append(`order/${n}`, [n], 0)
+      return yield* exported()
+    }).pipe(within(Memory.makeState()))
+    let calls = 0
+    // Every other batch takes longer than the one after it.
+    const parallel = Layer.effect(
+      EventStoreDriver,
+      Effect.map(EventStoreDriver, (driver) => ({
+        ...driver,
+        parallelAppends: 2,
+        append: (requests) => {
+          const pause = Effect.forEach(Array(calls++ % 2 === 0 ? 50 : 0), () => Effect.yieldNow)
+          return Effect.andThen(pause, driver.append(requests))
+        }
+      }))
+    ).pipe(Layer.provideMerge(Memory.storesOf(state)))
+    yield* Effect.provide(
+      LogImport.run(Stream.fromIterable(file)),
+      EventStoreLayer.layer.pipe(Layer.provideMerge(parallel))
+    )
+    const events = yield* within(state)(log)
+    assert.deepStrictEqual(
+      events.map(({ stream }) => stream),
+      Array.from({ length: count }, (_, n) => `order/${n}`)
+    )
+  })
+)

@@ -163,6 +163,7 @@ class JournalEngine {
   private takeOver(run: RunCatalogue.RunSummary) {
     const { runId } = run
     return Effect.suspend(() => {
+      this.dropped.delete(runId)
       const definition = this.definitionOf(run.definition, run.definitionVersion)
       if (definition === undefined || this.isOurs(runId) || this.claiming.has(runId)) return Effect.void
       this.lease.keep()
@@ -189,10 +190,10 @@ class JournalEngine {
   private droppedRuns() {
     const look = (runId: string) =>
       Effect.map(this.services.catalogue.get(runId), (run) => {
-        const isKnown = run !== undefined
-        if (isKnown || this.dropped.get(runId) === "looked for") this.dropped.delete(runId)
-        else this.dropped.set(runId, "looked for")
-        return isKnown && run.endedAt === undefined && run.owner === this.lease.owner ? [run] : []
+        // Dropped until it is claimed: the next look-up may fail, and with it all.
+        if (run?.owner === this.lease.owner && run.endedAt === undefined) return [run]
+        const isSettled = run !== undefined || this.dropped.get(runId) === "looked for"
+        return (isSettled ? this.dropped.delete(runId) : this.dropped.set(runId, "looked for"), [])
       })
     return Effect.map(Effect.forEach([...this.dropped.keys()], look), (found) => found.flat())
   }

@@ -105,7 +105,7 @@ await compare(
   table({ listen: listener, where: "here", appenders: 1 })
 )
 await compare(
-  "From append to a listener on the bus, another process",
+  "From append to a listener on the bus, another runtime of the same process",
   options("one event after the other", "SQLite tells nobody: it is polled"),
   table({ listen: listener, where: "there", appenders: 1 })
 )
@@ -120,7 +120,7 @@ await compare(
   table({ listen: subscriber, where: "here", appenders: 100 })
 )
 await compare(
-  "From append to a durable subscriber, another process",
+  "From append to a durable subscriber, another runtime of the same process",
   options("one event after the other", "SQLite tells nobody: it is polled"),
   table({ listen: subscriber, where: "there", appenders: 1 })
 )

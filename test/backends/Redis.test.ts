@@ -53,7 +53,7 @@ describe("a server that is away", () => {
         const put = persistence.putAll([{ collection: "c", id: "a", body: {} }])
         const error = yield* Effect.flip(Effect.catchTag(append, "VersionConflict", Effect.die))
         assert.deepStrictEqual(reasonOf(error), ["StoreUnavailable", true])
-        assert.match(error.message, /could not append events: the server cannot be reached .*ECONN/)
+        assert.match(error.message, /could not append events: the server/)
         assert.isTrue((yield* Effect.flip(put)).retryable)
         assert.deepStrictEqual(reasonOf(yield* Effect.flip(built(options))), ["StoreUnavailable", true])
         yield* server.start

@@ -31,6 +31,7 @@ import * as ProjectionCatalogue from "./ProjectionCatalogue.ts"
 import { ProjectionFailed } from "./ProjectionError.ts"
 import * as ProjectionFollower from "./ProjectionFollower.ts"
 import * as ProjectionQuery from "./ProjectionQuery.ts"
+import { patience } from "../events/Patience.ts"
 
 /**
  * How a projection is run.
@@ -65,9 +66,6 @@ export interface ProjectionRunner<View> extends ProjectionQuery.ProjectionQuery<
   /** Deletes documents that serve nobody: those retired, and those of lower versions. To be called when no process asks for them any more. */
   readonly prune: Effect.Effect<void, PersistenceError>
 }
-
-/** How long to wait before asking a store again. Never gives up. */
-const patience = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("10 seconds")])
 
 const defaultRetry = Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 3 }))
 

@@ -10,11 +10,11 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
-import * as Schedule from "effect/Schedule"
 import { type Persistence, PersistenceError, type Put } from "../persistence/Persistence.ts"
 import * as ConsumerGroup from "./ConsumerGroup.ts"
 import type { Entry, Share } from "./Share.ts"
 import type { Window } from "./Window.ts"
+import { patience } from "./Patience.ts"
 
 /** What is done and wants to be stored with the checkpoint. */
 export interface Completion {
@@ -48,9 +48,6 @@ const groupSize = 256
 /** A checkpoint is stored after so many events, or so long after the first of them: what a crash makes be handled again. */
 const eventsPerCommit = 1024
 const commitDelay = "50 millis"
-
-/** How long to wait before asking the store again. Never gives up. */
-export const patience = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("10 seconds")])
 
 export class Checkpoints {
   private readonly dirty = new Set<Share>()

@@ -26,7 +26,6 @@ import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as RcRef from "effect/RcRef"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { StoredEvent } from "../event-store/Envelope.ts"
@@ -34,6 +33,7 @@ import * as EventCodec from "../event-store/EventCodec.ts"
 import { EventStore } from "../event-store/EventStore.ts"
 import type { EventStoreError } from "../event-store/EventStoreError.ts"
 import * as Listener from "./Listener.ts"
+import { patience } from "./Patience.ts"
 
 /**
  * A running subscription.
@@ -129,7 +129,7 @@ const makeHub = Effect.fnUntraced(function* (
       )
       yield* follow.pipe(
         Effect.tapError((error) => Effect.logError("The event bus cannot read the log", error)),
-        Effect.retry(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("10 seconds")])),
+        Effect.retry(patience),
         Effect.forkScoped
       )
     })

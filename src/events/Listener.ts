@@ -12,6 +12,8 @@ import * as Stream from "effect/Stream"
 import type { Position, StoredEvent } from "../event-store/Envelope.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
 import type { EventStoreError } from "../event-store/EventStoreError.ts"
+import { logFilter } from "./LogFilter.ts"
+import { patience } from "./Patience.ts"
 
 /** An event on the bus. Numbers are gapless, so a listener sees what slid out of the buffer. */
 export interface Heard {
@@ -86,9 +88,6 @@ export interface Stats {
 }
 
 const batchSize = 256
-
-/** How long to wait before asking the log again. Never gives up. */
-const patience = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("10 seconds")])
 
 const defaultRestart = Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 3 }))
 
@@ -220,11 +219,6 @@ const replay = <A, E, R>(first: Exit.Exit<A, E>, next: () => Effect.Effect<A, E,
     return first
   })
 }
-
-const logFilter = ({ streamPrefix, types }: Filter) => ({
-  ...(types !== undefined && { types }),
-  ...(streamPrefix !== undefined && { streamPrefix })
-})
 
 const matcher = ({ filter, streamPrefix, types }: Filter): ((event: StoredEvent) => boolean) => {
   const wanted = types && new Set(types)

@@ -10,8 +10,9 @@ import * as Stream from "effect/Stream"
 import type { Position, StoredEvent } from "../event-store/Envelope.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
 import type { EventStoreError } from "../event-store/EventStoreError.ts"
-import { patience } from "./Checkpoints.ts"
 import * as ConsumerGroup from "./ConsumerGroup.ts"
+import { logFilter } from "./LogFilter.ts"
+import { patience } from "./Patience.ts"
 import type { Lane, Share } from "./Share.ts"
 import type { Window } from "./Window.ts"
 
@@ -33,12 +34,6 @@ export interface Options {
   readonly window: Window
   readonly rouse: (lane: Lane) => void
 }
-
-/** What the log itself can filter. */
-export const logFilter = ({ streamPrefix, types }: Wanted) => ({
-  ...(types !== undefined && { types }),
-  ...(streamPrefix !== undefined && { streamPrefix })
-})
 
 export class Reader {
   private readonly options: Options

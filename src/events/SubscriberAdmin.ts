@@ -7,7 +7,8 @@ import type { EventStoreError } from "../event-store/EventStoreError.ts"
 import { Persistence, type PersistenceError } from "../persistence/Persistence.ts"
 import * as ConsumerGroup from "./ConsumerGroup.ts"
 import * as DeadLetter from "./DeadLetter.ts"
-import { logFilter, type Wanted } from "./Reader.ts"
+import { logFilter } from "./LogFilter.ts"
+import type { Wanted } from "./Reader.ts"
 
 interface Named {
   readonly name: string

@@ -24,6 +24,7 @@ import { EventStore } from "../event-store/EventStore.ts"
 import * as Lease from "../persistence/Lease.ts"
 import { Persistence } from "../persistence/Persistence.ts"
 import * as Commands from "./Commands.ts"
+import { DroppedRuns } from "./DroppedRuns.ts"
 import { type Definition, Engine, type StartOptions } from "./Engine.ts"
 import { LiveRun } from "./LiveRun.ts"
 import type { RunEnd } from "./RunEnd.ts"
@@ -60,8 +61,7 @@ class JournalEngine {
   /** Runs that are being taken over: nobody here shall claim them again, and so fence the first claim. */
   private readonly claiming = new Set<string>()
   private readonly waiting = new Map<string, Deferred.Deferred<RunEnd, RunLost>>()
-  /** Runs that are ours in the log, and that are not carried out because an append of ours failed. */
-  private readonly dropped = new Map<string, "dropped" | "looked for">()
+  private readonly dropped: DroppedRuns
   /** Definitions are unregistered one by one: the first begins what all share. */
   private graceEnds: number | undefined
   private readonly store: typeof EventStore.Service
@@ -81,6 +81,7 @@ class JournalEngine {
     this.services = services
     this.reader = services.reader
     this.lease = services.lease
+    this.dropped = new DroppedRuns(services.lease.owner)
     this.options = options
     this.patience = Duration.fromInputUnsafe(options.replayPatience ?? "2 seconds")
   }
@@ -129,7 +130,7 @@ class JournalEngine {
         const run = program === undefined || this.live.has(runId) ? undefined : this.prepare(program, runId, history)
         const accepted = yield* Effect.catchTag(accept, "VersionConflict", () => Effect.succeed(false)).pipe(
           // The store may have it all the same.
-          Effect.onError(() => Effect.sync(() => (this.withdraw(runId, run), this.drop(runId))))
+          Effect.onError(() => Effect.sync(() => (this.withdraw(runId, run), this.dropped.add(runId))))
         )
         if (!accepted) this.withdraw(runId, run)
         else if (run !== undefined) yield* this.begin(runId, run)
@@ -150,7 +151,10 @@ class JournalEngine {
 
   /** Looks for runs that were left behind meanwhile: by others that are gone, and by ourselves when the store failed. */
   readonly adopt: Effect.Effect<void, EngineError> = Effect.gen({ self: this }, function* () {
-    yield* this.takeOverAll([...(yield* Recovery.leftBehind(this.services)), ...(yield* this.droppedRuns())])
+    yield* this.takeOverAll([
+      ...(yield* Recovery.leftBehind(this.services)),
+      ...(yield* this.dropped.found(this.services.catalogue))
+    ])
   }).pipe(engineError("look for abandoned runs"))
 
   /** All of them, also if one cannot be taken over: then fails for the first such. */
@@ -163,7 +167,7 @@ class JournalEngine {
   private takeOver(run: RunCatalogue.RunSummary) {
     const { runId } = run
     return Effect.suspend(() => {
-      this.dropped.delete(runId)
+      this.dropped.remove(runId)
       const definition = this.definitionOf(run.definition, run.definitionVersion)
       if (definition === undefined || this.isOurs(runId) || this.claiming.has(runId)) return Effect.void
       this.lease.keep()
@@ -172,31 +176,17 @@ class JournalEngine {
         Effect.flatMap((history) => {
           if (history !== undefined && !this.isOurs(runId)) return this.launch(definition, runId, history)
           // Ours in the log, and yet perhaps not carried out: a late append of ours, or a start of it, was in between.
-          if (history !== undefined || run.owner === this.lease.owner) this.drop(runId)
+          if (history !== undefined || run.owner === this.lease.owner) this.dropped.add(runId)
           return Effect.void
         }),
         // The claim may be in the log all the same.
-        Effect.onError(() => Effect.sync(() => this.drop(runId))),
+        Effect.onError(() => Effect.sync(() => this.dropped.add(runId))),
         Effect.ensuring(Effect.sync(() => void this.claiming.delete(runId)))
       )
     }).pipe(Effect.uninterruptible)
   }
 
   private readonly isOurs = (runId: string): boolean => this.live.has(runId) || this.replacing.has(runId)
-
-  private readonly drop = (runId: string): void => void this.dropped.set(runId, "dropped")
-
-  /** Runs of ours that the store was not there for: looked up twice, for an append may arrive late. */
-  private droppedRuns() {
-    const look = (runId: string) =>
-      Effect.map(this.services.catalogue.get(runId), (run) => {
-        // Dropped until it is claimed: the next look-up may fail, and with it all.
-        if (run?.owner === this.lease.owner && run.endedAt === undefined) return [run]
-        const isSettled = run !== undefined || this.dropped.get(runId) === "looked for"
-        return (isSettled ? this.dropped.delete(runId) : this.dropped.set(runId, "looked for"), [])
-      })
-    return Effect.map(Effect.forEach([...this.dropped.keys()], look), (found) => found.flat())
-  }
 
   // ------------------------------------------------------------- carrying out
 
@@ -237,7 +227,7 @@ class JournalEngine {
       alwaysReplay: this.options.alwaysReplay ?? false,
       onEnd: (end) => this.settle(runId, Exit.succeed(end)),
       onLost: (lost) => {
-        if (lost._tag === "EngineError") this.drop(runId)
+        if (lost._tag === "EngineError") this.dropped.add(runId)
         this.settle(runId, Exit.fail(lost))
       },
       onReplaced: () => this.replace(definition, runId)
@@ -279,7 +269,7 @@ class JournalEngine {
     this.fork(
       Effect.catchCause(relaunch, (cause) =>
         Effect.sync(() => {
-          this.drop(runId)
+          this.dropped.add(runId)
           this.settle(runId, Exit.fail(new EngineError({ operation: `replay run "${runId}"`, cause })))
         })
       )

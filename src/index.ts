@@ -7,7 +7,9 @@
 // What is said
 export * as Agent from "./core/Agent.ts"
 export { AgentTimedOut, ContractViolation, UnknownOutcome } from "./core/AgentError.ts"
+export * as Interceptor from "./core/Interceptor.ts"
 export * as OrchestrationEvent from "./core/OrchestrationEvent.ts"
+export * as PatternEvent from "./core/PatternEvent.ts"
 export * as Run from "./core/Run.ts"
 export * as RunLifeCycle from "./core/RunLifeCycle.ts"
 export { IllegalTransition } from "./core/StateMachine.ts"

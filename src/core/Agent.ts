@@ -5,10 +5,9 @@
  * agent is a program of agents: it opens a scope, and the leaves in it are the steps. Which of the two an agent is can
  * be told from its `name` only in the journal.
  */
-import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import type * as Layer from "effect/Layer"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
@@ -17,9 +16,10 @@ import * as Schema from "effect/Schema"
 import * as AgentCodec from "./AgentCodec.ts"
 import { AgentTimedOut, ContractViolation, UnknownOutcome } from "./AgentError.ts"
 import * as DurableRetry from "./DurableRetry.ts"
+import * as Interceptor from "./Interceptor.ts"
+import * as Leaf from "./Leaf.ts"
 import * as Run from "./Run.ts"
 import * as Span from "./Span.ts"
-import * as StepPath from "./StepPath.ts"
 import type * as Task from "./Task.ts"
 
 const TypeId = "~tutti/core/Agent"
@@ -28,6 +28,8 @@ export interface Agent<in In, out Out, out E = never, out R = never> extends Pip
   readonly [TypeId]: typeof TypeId
   readonly name: string
   readonly capabilities: ReadonlyArray<string>
+  /** The pattern it is made by: `Supervisor`, `TaskGraph`, … `undefined`: a leaf, or a bare composition. */
+  readonly pattern: string | undefined
   readonly run: (input: In) => Effect.Effect<Out, E, R>
 }
 
@@ -38,114 +40,44 @@ export type Output<A> = A extends Agent<any, infer Out, any, any> ? Out : never
 export type Error<A> = A extends Agent<any, any, infer E, any> ? E : never
 export type Services<A> = A extends Agent<any, any, any, infer R> ? R : never
 
-/** What a leaf is made of, so that retry and timeout can become part of the step. */
-interface Leaf {
-  readonly task: Task.Any
-  readonly errors: Task.ErrorSchema
-  readonly body: (input: any, info: Run.StepInfo) => Effect.Effect<any, any, any>
-  readonly retry?: Schedule.Schedule<unknown, any, never, any>
-  readonly idempotent: boolean
-  readonly reconcile?: (idempotencyKey: string) => Effect.Effect<Run.Reconciled<any>, never, any>
+const leaves = new WeakMap<object, Leaf.Leaf>()
+
+/** How an agent presents itself. */
+interface Face {
+  readonly name: string
+  readonly capabilities: ReadonlyArray<string>
+  readonly pattern: string | undefined
 }
 
-const leaves = new WeakMap<object, Leaf>()
-
 const make_ = <In, Out, E, R>(
-  name: string,
-  capabilities: ReadonlyArray<string>,
+  { capabilities, name, pattern }: Face,
   run: (input: In) => Effect.Effect<Out, E, R>
 ): Agent<In, Out, E, R> => ({
   [TypeId]: TypeId,
   name,
   capabilities,
+  pattern,
   run,
   pipe() {
     return pipeArguments(this, arguments)
   }
 })
 
-const outsideRun: Run.StepInfo = { attempt: 1, idempotencyKey: "" }
-
-type Side = Parameters<typeof AgentCodec.violation>[1]
-
-const violated = (owner: AgentCodec.Owner, side: Side, exit: Exit.Failure<any, any>) => {
-  const issue = Cause.findErrorOption(exit.cause)
-  return issue._tag === "Some" ? Exit.fail(AgentCodec.violation(owner, side, issue.value)) : Exit.failCause(exit.cause)
-}
-
-/** One attempt of the body with its output checked: in a run and outside, the same contract holds. */
-const attemptOf = (owner: AgentCodec.Owner, leaf: Leaf) => {
-  const { checkOutput } = AgentCodec.ofTask(leaf.task)
-  const check = (output: unknown) => {
-    const checked = checkOutput(output)
-    return Exit.isSuccess(checked) ? checked : violated(owner, "output", checked)
-  }
-  return (input: unknown, info: Run.StepInfo) => Effect.flatMap(leaf.body(input, info), check)
-}
-
-/** Runs the leaf outside any run. */
-const runPlain = (owner: AgentCodec.Owner, leaf: Leaf) => {
-  const { checkInput } = AgentCodec.ofTask(leaf.task)
-  const attempt = attemptOf(owner, leaf)
-  return (input: unknown) => {
-    const checked = checkInput(input)
-    if (Exit.isFailure(checked)) return violated(owner, "input", checked)
-    if (leaf.retry === undefined) return attempt(checked.value, outsideRun)
-    let attempts = 0
-    return Effect.retry(
-      Effect.suspend(() => attempt(checked.value, { ...outsideRun, attempt: ++attempts })),
-      leaf.retry
-    )
-  }
-}
-
-/** Hands the leaf to the run as one step. */
-const runAsStep = (owner: AgentCodec.Owner, leaf: Leaf) => {
-  const name = owner.agent
-  const segment = StepPath.segment(name)
-  const { checkInput, encodeInput } = AgentCodec.ofTask(leaf.task)
-  const attempt = attemptOf(owner, leaf)
-  const codec = AgentCodec.ofOutcome(leaf.task, leaf.errors)
-  const onUnencodable = (issue: any) => AgentCodec.violation(owner, "output", issue)
-  const onUnknown = leaf.idempotent
-    ? undefined
-    : (info: { path: string; idempotencyKey: string; startedAt: number }) =>
-        new UnknownOutcome({ agent: name, ...info })
-  return ({ run, scope }: Run.Current, input: unknown) => {
-    const checked = checkInput(input)
-    if (Exit.isFailure(checked)) return violated(owner, "input", checked)
-    const encoded = encodeInput(checked.value)
-    if (Exit.isFailure(encoded)) return violated(owner, "input", encoded)
-    return run.step(scope, {
-      name,
-      segment,
-      input: encoded.value,
-      codec,
-      attempt: (info) => attempt(checked.value, info),
-      retry: leaf.retry,
-      idempotent: leaf.idempotent,
-      reconcile: leaf.reconcile,
-      onUnknown,
-      onUnencodable
-    })
-  }
-}
-
-const ofLeaf = (name: string, capabilities: ReadonlyArray<string>, leaf: Leaf): Agent<any, any, any, any> => {
+const ofLeaf = (name: string, capabilities: ReadonlyArray<string>, leaf: Leaf.Leaf): Agent<any, any, any, any> => {
   const owner: AgentCodec.Owner = { agent: name, task: leaf.task.name }
   const inSpan = Span.named(name)
-  let plain: ReturnType<typeof runPlain> | undefined
-  let step: ReturnType<typeof runAsStep> | undefined
-  const agent = make_<any, any, any, any>(name, capabilities, (input) =>
-    inSpan(
-      Effect.withFiber((fiber) => {
-        Run.witnessed(fiber, name)
-        const current = fiber.getRef(Run.CurrentRun)
-        return current === undefined
-          ? (plain ??= runPlain(owner, leaf))(input)
-          : (step ??= runAsStep(owner, leaf))(current, input)
-      })
-    )
+  let plain: ReturnType<typeof Leaf.runPlain> | undefined
+  let step: ReturnType<typeof Leaf.runAsStep> | undefined
+  const callee: Interceptor.Callee = { agent: name, pattern: undefined, capabilities, task: leaf.task }
+  const perform = (fiber: Fiber.Fiber<unknown, unknown>, input: unknown) => {
+    Run.witnessed(fiber, name)
+    const current = fiber.getRef(Run.CurrentRun)
+    return current === undefined
+      ? (plain ??= Leaf.runPlain(owner, leaf))(input)
+      : (step ??= Leaf.runAsStep(owner, leaf))(current, input)
+  }
+  const agent = make_<any, any, any, any>({ name, capabilities, pattern: undefined }, (input) =>
+    inSpan(Interceptor.call(callee, input, perform))
   )
   leaves.set(agent, leaf)
   return agent
@@ -224,19 +156,40 @@ export const compose = <In, Out, E, R>(
   name: string,
   options: {
     readonly capabilities?: ReadonlyArray<string>
+    /** Name of the pattern, for whoever looks at the program. */
+    readonly pattern?: string
     readonly run: (input: In) => Effect.Effect<Out, E, R>
   }
 ): Agent<In, Out, E, R> => {
-  const scoped = Run.scoped(name)
+  const face: Face = { name, capabilities: options.capabilities ?? [], pattern: options.pattern }
+  const callee: Interceptor.Callee = {
+    agent: name,
+    pattern: face.pattern,
+    capabilities: face.capabilities,
+    task: undefined
+  }
+  const run = inScope(name, options.run)
   const inSpan = Span.named(name)
-  return make_(name, options.capabilities ?? [], (input) =>
-    inSpan(
-      Effect.withFiber((fiber) => {
-        Run.witnessed(fiber, name)
-        return scoped(Effect.suspend(() => options.run(input)))
-      })
-    )
-  )
+  return make_(face, (input) => inSpan(Interceptor.call(callee, input, run)))
+}
+
+/** What a composed agent does: its program, in a scope named after it. */
+const inScope = <In, Out, E, R>(name: string, program: (input: In) => Effect.Effect<Out, E, R>) => {
+  const scoped = Run.scoped(name)
+  return (fiber: Fiber.Fiber<unknown, unknown>, input: In): Effect.Effect<Out, E, R> => {
+    Run.witnessed(fiber, name)
+    return scoped(Effect.suspend(() => program(input)))
+  }
+}
+
+/** The same agent to everyone outside, with another program: its calls lie in a scope below the one of this name. */
+const recomposed = <In, Out, E, R, E2, R2>(
+  self: Agent<In, Out, E, R>,
+  program: (input: In) => Effect.Effect<Out, E2, R2>
+): Agent<In, Out, E2, R2> => {
+  const inSpan = Span.named(self.name)
+  const run = inScope(self.name, program)
+  return make_<In, Out, E2, R2>(self, (input) => inSpan(Effect.withFiber((fiber) => run(fiber, input))))
 }
 
 /** Calls the agent. `Agent.run(alice, input)` and `alice.run(input)` are the same. */
@@ -268,10 +221,7 @@ export const retry: {
   if (leaf !== undefined && leaf.retry === undefined) {
     return ofLeaf(self.name, self.capabilities, { ...leaf, retry: schedule })
   }
-  return compose<In, Out, E, R | R2>(self.name, {
-    capabilities: self.capabilities,
-    run: (input) => DurableRetry.retry(self.run(input), schedule)
-  })
+  return recomposed<In, Out, E, R, E, R | R2>(self, (input) => DurableRetry.retry(self.run(input), schedule))
 })
 
 /**
@@ -297,15 +247,13 @@ export const timeout: {
       body: (input, info) => Effect.timeoutOrElse(leaf.body(input, info), { duration: limit, orElse: () => timedOut })
     })
   }
-  return compose<In, Out, E | AgentTimedOut, R>(self.name, {
-    capabilities: self.capabilities,
-    run: (input) =>
-      Run.withCurrent(
-        ({ run, scope }) =>
-          Effect.raceFirst(self.run(input), Effect.andThen(run.sleep(scope, "timeout", limit), timedOut)),
-        Effect.timeoutOrElse(self.run(input), { duration: limit, orElse: () => timedOut })
-      )
-  })
+  return recomposed<In, Out, E, R, E | AgentTimedOut, R>(self, (input) =>
+    Run.withCurrent(
+      ({ run, scope }) =>
+        Effect.raceFirst(self.run(input), Effect.andThen(run.sleep(scope, "timeout", limit), timedOut)),
+      Effect.timeoutOrElse(self.run(input), { duration: limit, orElse: () => timedOut })
+    )
+  )
 })
 
 /**
@@ -324,9 +272,7 @@ export const orElse: {
     that: Agent<In2, Out2, E2, R2>
   ): Agent<In & In2, Out | Out2, E2, R | R2>
 } = dual(2, <In, Out, E, R, In2, Out2, E2, R2>(self: Agent<In, Out, E, R>, that: Agent<In2, Out2, E2, R2>) =>
-  make_<In & In2, Out | Out2, E2, R | R2>(self.name, self.capabilities, (input) =>
-    Effect.catch(self.run(input), () => that.run(input))
-  )
+  make_<In & In2, Out | Out2, E2, R | R2>(self, (input) => Effect.catch(self.run(input), () => that.run(input)))
 )
 
 /**
@@ -340,7 +286,7 @@ export const mapInput: {
   <In2, In>(f: (input: In2) => In): <Out, E, R>(self: Agent<In, Out, E, R>) => Agent<In2, Out, E, R>
   <In, Out, E, R, In2>(self: Agent<In, Out, E, R>, f: (input: In2) => In): Agent<In2, Out, E, R>
 } = dual(2, <In, Out, E, R, In2>(self: Agent<In, Out, E, R>, f: (input: In2) => In) =>
-  make_<In2, Out, E, R>(self.name, self.capabilities, (input) => Effect.suspend(() => self.run(f(input))))
+  make_<In2, Out, E, R>(self, (input) => Effect.suspend(() => self.run(f(input))))
 )
 
 /**
@@ -354,7 +300,7 @@ export const mapOutput: {
   <Out, Out2>(f: (output: Out) => Out2): <In, E, R>(self: Agent<In, Out, E, R>) => Agent<In, Out2, E, R>
   <In, Out, E, R, Out2>(self: Agent<In, Out, E, R>, f: (output: Out) => Out2): Agent<In, Out2, E, R>
 } = dual(2, <In, Out, E, R, Out2>(self: Agent<In, Out, E, R>, f: (output: Out) => Out2) =>
-  make_<In, Out2, E, R>(self.name, self.capabilities, (input) => Effect.map(self.run(input), f))
+  make_<In, Out2, E, R>(self, (input) => Effect.map(self.run(input), f))
 )
 
 /**
@@ -397,5 +343,51 @@ export const transform: {
   <In, Out, E, R, Out2, E2, R2>(
     self: Agent<In, Out, E, R>,
     f: (effect: Effect.Effect<Out, E, R>) => Effect.Effect<Out2, E2, R2>
-  ) => make_<In, Out2, E2, R2>(self.name, self.capabilities, (input) => f(self.run(input)))
+  ) => make_<In, Out2, E2, R2>(self, (input) => f(self.run(input)))
 )
+
+/**
+ * Puts a policy around the agent's work, as part of it: what `retry` and `timeout` do, for policies of your own.
+ *
+ * **Details**
+ *
+ * - Around a leaf it becomes part of the step: `around` runs outside any run, once for each attempt, and what it fails
+ *   with is recorded by the schema `errors`. A replay does not run it.
+ * - Around a composed agent, or a leaf that has a retry already, it is around the call: in a run `around` runs again on
+ *   replay, so what it decides by the state of the process must be recorded (`Step.run`).
+ *
+ * @category combinators
+ * @stability experimental
+ * @since 0.1.0
+ */
+export const within: {
+  <Errors extends Task.ErrorSchema, Out, E, R, R2>(options: {
+    readonly errors: Errors
+    readonly around: (effect: Effect.Effect<Out, E, R>) => Effect.Effect<Out, E | Errors["Type"], R2>
+  }): <In>(self: Agent<In, Out, E, R>) => Agent<In, Out, E | Errors["Type"], R2>
+  <In, Out, E, R, Errors extends Task.ErrorSchema, R2>(
+    self: Agent<In, Out, E, R>,
+    options: {
+      readonly errors: Errors
+      readonly around: (effect: Effect.Effect<Out, E, R>) => Effect.Effect<Out, E | Errors["Type"], R2>
+    }
+  ): Agent<In, Out, E | Errors["Type"], R2>
+} = dual(2, (self: Any, options: { readonly errors: Task.ErrorSchema; readonly around: (effect: any) => any }): Any => {
+  const leaf = leaves.get(self)
+  return leaf !== undefined && leaf.retry === undefined
+    ? ofLeaf(self.name, self.capabilities, {
+        ...leaf,
+        errors: union(leaf.errors, options.errors),
+        body: (input, info) => options.around(leaf.body(input, info))
+      })
+    : recomposed(self, (input) => options.around(self.run(input)))
+})
+
+/**
+ * Is this value an agent?
+ *
+ * @category guards
+ * @stability stable
+ * @since 0.1.0
+ */
+export const isAgent = (value: unknown): value is Any => typeof value === "object" && value !== null && TypeId in value

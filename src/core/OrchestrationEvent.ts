@@ -6,6 +6,7 @@
  * `EventStream.make`.
  */
 import * as Schema from "effect/Schema"
+import * as PatternEvent from "./PatternEvent.ts"
 
 const Data = Schema.Json
 
@@ -96,26 +97,6 @@ export const ChildStarted = Schema.TaggedStruct("ChildStarted", { child: Schema.
 /** New code met this run before the place of the patch was passed, so the new branch applies. */
 export const PatchApplied = Schema.TaggedStruct("PatchApplied", { id: Schema.String })
 
-/** Stated by patterns about themselves: see `Run.note`. */
-export const WorkerAssigned = Schema.TaggedStruct("WorkerAssigned", {
-  worker: Schema.String,
-  confidence: Schema.Number
-})
-export const WorkerRestarted = Schema.TaggedStruct("WorkerRestarted", { worker: Schema.String, error: Schema.String })
-export const WorkerFailed = Schema.TaggedStruct("WorkerFailed", { worker: Schema.String, error: Schema.String })
-export const WorkerRerouted = Schema.TaggedStruct("WorkerRerouted", { from: Schema.String, error: Schema.String })
-export const CircuitOpened = Schema.TaggedStruct("CircuitOpened", { worker: Schema.String })
-export const NodeSkipped = Schema.TaggedStruct("NodeSkipped", { node: Schema.String, reason: Schema.String })
-export const CompensationStarted = Schema.TaggedStruct("CompensationStarted", {
-  transaction: Schema.String,
-  steps: Schema.Array(Schema.String)
-})
-export const CompensationCompleted = Schema.TaggedStruct("CompensationCompleted", {
-  transaction: Schema.String,
-  undone: Schema.Array(Schema.String),
-  notUndone: Schema.Array(Schema.String)
-})
-
 /** Every event that Tutti itself writes. */
 export const OrchestrationEvent = Schema.Union([
   RunStarted,
@@ -143,14 +124,7 @@ export const OrchestrationEvent = Schema.Union([
   SignalTimedOut,
   ChildStarted,
   PatchApplied,
-  WorkerAssigned,
-  WorkerRestarted,
-  WorkerFailed,
-  WorkerRerouted,
-  CircuitOpened,
-  NodeSkipped,
-  CompensationStarted,
-  CompensationCompleted
+  ...PatternEvent.PatternEvent.members
 ])
 export type OrchestrationEvent = typeof OrchestrationEvent.Type
 export type Tag = OrchestrationEvent["_tag"]

@@ -9,6 +9,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as PatternEvent from "../core/PatternEvent.ts"
 import * as Run from "../core/Run.ts"
 import type { Dependencies, GraphNode } from "./GraphNode.ts"
 import { GraphSchedule, type ScheduleNode, type SkipReason } from "./GraphSchedule.ts"
@@ -171,7 +172,7 @@ class GraphRun {
 
   private noteSkip(number: number, reason: SkipReason): true {
     const node = this.graph.nodes[number]!.id
-    const note = Run.note({ type: "NodeSkipped", data: { node, reason: this.describe(reason) } })
+    const note = PatternEvent.state({ _tag: "NodeSkipped", node, reason: this.describe(reason) })
     this.fork(number, note, () => {})
     return true
   }

@@ -27,6 +27,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as DurableRetry from "../core/DurableRetry.ts"
+import * as PatternEvent from "../core/PatternEvent.ts"
 import * as Run from "../core/Run.ts"
 import * as StepPath from "../core/StepPath.ts"
 import { CompensationFailed } from "./CompensationFailed.ts"
@@ -280,7 +281,7 @@ const compensateAll = (
 ): Effect.Effect<Result> =>
   Effect.gen(function* () {
     const steps = namesOf(entries)
-    yield* Run.note({ type: "CompensationStarted", data: { transaction: name, steps } })
+    yield* PatternEvent.state({ _tag: "CompensationStarted", transaction: name, steps })
     const outcomes = yield* compensateEach(entries, options)
     const result: Result = {
       undone: outcomes.filter((outcome) => outcome._tag === "Undone").map(({ step }) => step),
@@ -288,7 +289,7 @@ const compensateAll = (
       irreversible: outcomes.filter((outcome) => outcome._tag === "Irreversible").map(({ step }) => step)
     }
     const notUndone = [...result.notUndone.map(({ step }) => step), ...result.irreversible]
-    yield* Run.note({ type: "CompensationCompleted", data: { transaction: name, undone: result.undone, notUndone } })
+    yield* PatternEvent.state({ _tag: "CompensationCompleted", transaction: name, undone: result.undone, notUndone })
     return result
   }).pipe(endedByLossAlone)
 

@@ -14,7 +14,7 @@ import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import type * as OrchestrationEvent from "../core/OrchestrationEvent.ts"
+import * as PatternEvent from "../core/PatternEvent.ts"
 import * as Run from "../core/Run.ts"
 import * as Breaker from "../policies/Breaker.ts"
 import * as Decision from "../policies/Decision.ts"
@@ -99,7 +99,7 @@ const assign = Effect.fnUntraced(function* (
   if (routed._tag === "Reserved") {
     if (again === undefined) {
       call.schedules.clear()
-      yield* note("WorkerAssigned", { worker: routed.worker, confidence: routed.confidence })
+      yield* PatternEvent.state({ _tag: "WorkerAssigned", worker: routed.worker, confidence: routed.confidence })
     }
     return { _tag: "Work", worker }
   }
@@ -150,7 +150,7 @@ const work = Effect.fnUntraced(function* (
   if (end._tag === "Restarted" || end._tag === "GaveUp") {
     yield* settle(team, slot, "Ignored")
     if (end._tag === "GaveUp") return yield* gaveUp(team, end)
-    yield* note("WorkerRestarted", { worker: team.names[worker]!, error: end.error })
+    yield* PatternEvent.state({ _tag: "WorkerRestarted", worker: team.names[worker]!, error: end.error })
     return again(team, worker)
   }
   const failure = Exit.isSuccess(end) ? undefined : Cause.findErrorOption(end.cause)
@@ -240,9 +240,9 @@ const react = Effect.fnUntraced(function* (
     if (delay === undefined) directive = directive.afterwards
   }
   const counts = !failed.refused && Breaker.outcome(Exit.fail(error), team.options.breaker?.isFailure) === "Failure"
-  yield* note("WorkerFailed", { worker: name, error: tag })
+  yield* PatternEvent.state({ _tag: "WorkerFailed", worker: name, error: tag })
   const consequences = yield* judge(team, { slot, error, counts, directive: directive._tag })
-  if (consequences.circuitOpened) yield* note("CircuitOpened", { worker: name })
+  if (consequences.circuitOpened) yield* PatternEvent.state({ _tag: "CircuitOpened", worker: name })
   switch (directive._tag) {
     case "Escalate":
       return yield* Effect.fail(error)
@@ -251,12 +251,12 @@ const react = Effect.fnUntraced(function* (
     case "Restart":
       if (consequences.gaveUp) return yield* gaveUp(team, { worker: name, cause: error })
       if (delay !== undefined) yield* backoff(team, delay)
-      yield* note("WorkerRestarted", { worker: name, error: tag })
+      yield* PatternEvent.state({ _tag: "WorkerRestarted", worker: name, error: tag })
       return again(team, slot.worker)
     default:
       call.tried.add(slot.worker)
       call.lastError = { error }
-      yield* note("WorkerRerouted", { from: name, error: tag })
+      yield* PatternEvent.state({ _tag: "WorkerRerouted", from: name, error: tag })
       return { _tag: "Assign", again: undefined }
   }
 })
@@ -316,8 +316,3 @@ const backoff = Effect.fnUntraced(function* (team: Team.Team, delay: Duration.Du
   const end = yield* interruptible(team, -1, slept)
   if (end._tag === "GaveUp") return yield* gaveUp(team, end)
 })
-
-const note = <T extends "WorkerAssigned" | "WorkerRestarted" | "WorkerFailed" | "WorkerRerouted" | "CircuitOpened">(
-  type: T,
-  data: Omit<OrchestrationEvent.Of<T>, "_tag">
-): Effect.Effect<void> => Run.note({ type, data: data as unknown as Run.Note["data"] })

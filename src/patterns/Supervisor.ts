@@ -149,6 +149,7 @@ export const make = <
     policy: options.onFailure as Directive.Policy
   })
   const agent: Agent.Any = Agent.compose(name, {
+    pattern: "Supervisor",
     capabilities: options.capabilities ?? [],
     run: (input: unknown) => supervise(team, input)
   })

@@ -261,6 +261,7 @@ const build = (list: NodeList, settings: Settings): TaskGraph<any, any, any, any
   const append = (node: GraphNode) => build(list.append(checked(list, node)), settings)
   return {
     ...Agent.compose<any, any, any, any>(settings.name, {
+      pattern: "TaskGraph",
       run: (input) => GraphRun.run((compiled ??= GraphRun.compile(list.nodes, settings)), input)
     }),
     input: settings.input,

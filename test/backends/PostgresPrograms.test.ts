@@ -7,7 +7,8 @@ import { Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import * as Postgres from "../../src/backends/Postgres.ts"
 import { EventStoreDriver } from "../../src/event-store/EventStoreDriver.ts"
-import { plainExit, type Program, programs } from "../durable/programs.ts"
+import { plainExit, type Program } from "../durable/program.ts"
+import { programs } from "../durable/programs.ts"
 import { temporarySchema } from "../postgres.ts"
 
 /** Longer than any program sleeps: the clock of the test must not run out on the server. */

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import * as Memory from "../../src/backends/Memory.ts"
 import type { StoredEvent } from "../../src/event-store/Envelope.ts"
 import { Simulation } from "../../src/testing/index.ts"
-import type { Program } from "../durable/programs.ts"
+import type { Program } from "../durable/program.ts"
 import * as Golden from "./golden.ts"
 
 type Made = ReturnType<Program["make"]>

@@ -141,6 +141,21 @@ describe("the contract of an agent", () => {
     })
   )
 
+  it.effect("names a span after the agent where no tracer listens, too", () =>
+    Effect.gen(function* () {
+      const inner = Agent.make("inner", {
+        task: Task.make("Names", { input: {}, output: Schema.Array(Schema.String) }),
+        run: () =>
+          Effect.map(Effect.orDie(Effect.currentSpan), (span) => [
+            span.name,
+            span.parent._tag === "Some" && span.parent.value._tag === "Span" ? span.parent.value.name : ""
+          ])
+      })
+      const outer = Agent.compose("outer", { run: () => inner.run({}) })
+      assert.deepStrictEqual(yield* outer.run({}), ["inner", "outer"])
+    })
+  )
+
   it.effect("opens a span named after the agent, which fails when it fails", () =>
     Effect.gen(function* () {
       const spans: Array<Tracer.NativeSpan> = []

@@ -62,6 +62,45 @@ export interface Dbos {
 /** DBOS Transact: workflows whose steps are rows in PostgreSQL. */
 export const dbos = (): Promise<Dbos> => load<Dbos>("@dbos-inc/dbos-sdk")
 
+/** A message between agents of LangGraph. */
+export interface Message {
+  readonly getType: () => string
+  readonly content: unknown
+}
+
+/** A graph that takes and gives messages. */
+export interface CompiledGraph {
+  readonly invoke: (state: {
+    readonly messages: ReadonlyArray<Message>
+  }) => Promise<{ readonly messages: Array<Message> }>
+}
+
+type ReactAgent = CompiledGraph & { readonly name: string }
+type Compilable = { readonly compile: () => CompiledGraph }
+
+/** LangGraph: agents as graphs of states, called through chat models. */
+export interface LangGraph {
+  readonly BaseChatModel: new (fields: object) => object
+  readonly AIMessage: new (fields: string | object) => Message
+  readonly HumanMessage: new (text: string) => Message
+  readonly createReactAgent: (options: object) => ReactAgent
+  readonly createSupervisor: (options: object) => Compilable
+  readonly createSwarm: (options: object) => Compilable
+  readonly createHandoffTool: (options: { readonly agentName: string }) => object
+}
+
+export const langGraph = async (): Promise<LangGraph> =>
+  Object.assign(
+    {},
+    ...(await Promise.all([
+      load("@langchain/core/language_models/chat_models"),
+      load("@langchain/core/messages"),
+      load("@langchain/langgraph/prebuilt"),
+      load("@langchain/langgraph-supervisor"),
+      load("@langchain/langgraph-swarm")
+    ]))
+  )
+
 /** The version of a peer, for the head of a table. */
 export const versionOf = (name: string): string => readJson(join(folder, "package.json")).dependencies[name]
 

@@ -2,9 +2,10 @@
  * Everything in one PostgreSQL database: for many processes on many machines.
  *
  * Tables, in one schema (default `public`): `tutti_events` and `tutti_streams` (the log), `tutti_documents` (read models,
- * checkpoints, leases), `tutti_queues`, `tutti_queue_items` and `tutti_queue_keys` (work queues) and `tutti_schema` (versions
- * of the others); functions: `tutti_append`, `tutti_append_each`, `tutti_delete`, `tutti_put`, `tutti_queue_…`. They may share a database, and a schema, with tables of yours. They are made and brought up
- * to date when the layer is built, by one process at a time.
+ * checkpoints, leases), `tutti_queues`, `tutti_queue_items` and `tutti_queue_keys` (work queues), `workflow_hooks` (the
+ * configuration of hooks) and `tutti_schema` (versions of the others); functions: `tutti_append`, `tutti_append_each`,
+ * `tutti_delete`, `tutti_put`, `tutti_queue_…`, `workflow_hooks_changed`. They may share a database, and a schema, with
+ * tables of yours. They are made and brought up to date when the layer is built, by one process at a time.
  *
  * What is acknowledged is as durable as the server's `synchronous_commit` makes a commit: see `docs/reference/postgres.md`.
  */
@@ -16,6 +17,8 @@ import type { EngineError } from "../durable/RunError.ts"
 import * as EventStore from "../event-store/EventStore.ts"
 import type { EventStoreError } from "../event-store/EventStoreError.ts"
 import * as PostgresEventStore from "../event-store/PostgresEventStore.ts"
+import { CurrentHookStore } from "../hooks/HookStore.ts"
+import * as PostgresHookStore from "../hooks/PostgresHookStore.ts"
 import { Persistence } from "../persistence/Persistence.ts"
 import * as PostgresPersistence from "../persistence/PostgresPersistence.ts"
 import * as PostgresClient from "./PostgresClient.ts"
@@ -78,7 +81,8 @@ export const stores = (options: Options): Layer.Layer<Deployment.Stores, EventSt
   const documents = Deployment.orStoreError(Layer.effect(Persistence, PostgresPersistence.make))
   const queues = Deployment.orStoreError(PostgresWorkQueue.layer)
   const log = EventStore.layerWith(options).pipe(Layer.provideMerge(PostgresEventStore.layerDriver(options)))
-  return Layer.mergeAll(log, documents, queues).pipe(Layer.provide(database))
+  const hooks = Deployment.orStoreError(Layer.effect(CurrentHookStore, PostgresHookStore.make))
+  return Layer.mergeAll(log, documents, queues, hooks).pipe(Layer.provide(database))
 }
 
 const configured = Effect.gen(function* () {

@@ -12,21 +12,21 @@
  *       errors and services of those who took it.
  *   K3. An instance is a composed agent: its steps lie in a scope of its name, wherever it stands.
  *   K4. Options left out take their defaults, in code and in data alike.
+ *   K5. Where types cannot speak for them, an instance and those in its slots are held to the pattern's tasks: what does not
+ *       match is a `ContractViolation`.
  */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
-import * as SchemaParser from "effect/SchemaParser"
 import * as Agent from "../core/Agent.ts"
 import type * as Task from "../core/Task.ts"
+import * as Contract from "./Contract.ts"
+import * as PatternCheck from "./PatternCheck.ts"
 import { type Issue, PatternInvalid } from "./PatternInvalid.ts"
 import type * as Slot from "./Slot.ts"
 
 export { type Issue, PatternInvalid } from "./PatternInvalid.ts"
-export { list, one, record } from "./Slot.ts"
+export { list, one, record, type SlotError, type SlotServices } from "./Slot.ts"
 
 const TypeId = "~tutti/patterns/Pattern"
 
@@ -82,12 +82,21 @@ export interface Pattern<
     name: string,
     config: Given
   ) => Agent.Agent<In, Out, Slot.ResolveErrors<E, S, Given>, Slot.ResolveServices<R, Given>>
-  /** As `make`, for options and agents whose types nobody knows. */
-  readonly makeUnknown: (
-    name: string,
-    options: { readonly [option: string]: unknown },
-    slots: { readonly [slot: string]: unknown }
-  ) => Result.Result<Agent.Any, PatternInvalid>
+  /**
+   * As `make`, for options and agents whose types nobody knows: options are JSON, paths begin with `options` or `slots`.
+   * Those in slots with a task, and the instance if the pattern has one, are held to it.
+   */
+  readonly makeUnknown: (name: string, parts: UnknownParts) => Result.Result<Agent.Any, PatternInvalid>
+  /** What is wrong with options and slots by themselves. The rules are not asked, and nothing is built. */
+  readonly inspect: (parts: UnknownParts) => ReadonlyArray<Issue>
+}
+
+/** What an instance is made of, if nobody knows the types. */
+export interface UnknownParts {
+  /** JSON. */
+  readonly options: { readonly [option: string]: unknown }
+  /** Agents, lists of agents and records of agents. */
+  readonly slots: { readonly [slot: string]: unknown }
 }
 
 /** Any pattern, for constraints. */
@@ -110,8 +119,14 @@ export interface Definition<F extends Fields, S extends Slot.Slots, In, Out, E, 
   readonly task?: Task.Task<string, Schema.ConstraintCodec<In, any>, Schema.ConstraintCodec<Out, any>, any>
   /** Rules beyond the schemas: what is wrong with this instance, if anything. Must be pure. */
   readonly validate?: (candidate: Candidate<F, S>) => Iterable<Issue | string>
-  /** The program. It is no step: it runs again on replay, and decides by its input and by answers of its agents only. */
-  readonly build: (parts: Parts<F, S>) => (input: In) => Effect.Effect<Out, E, R>
+  /**
+   * The program, or an agent of the instance's name whose program it is. It is no step: it runs again on replay, and
+   * decides by its input and by answers of its agents only.
+   */
+  readonly build: (
+    parts: Parts<F, S>,
+    name: string
+  ) => ((input: In) => Effect.Effect<Out, E, R>) | Agent.Agent<In, Out, E, R>
 }
 
 /**
@@ -123,8 +138,11 @@ export interface Definition<F extends Fields, S extends Slot.Slots, In, Out, E, 
  * - In `build`, whoever takes the slot `writer` fails with its task's own errors and `SlotError<"writer">`. Catch it, and it
  *   is gone from every instance; let it through, and an instance fails as its writer does.
  * - `make` checks options against their schemas and slots against their counts, then asks `validate`.
+ * - A program is put into a scope of the instance's name. An agent has one, so a pattern can be made of one that exists:
+ *   `build: ({ agents }, name) => Supervisor.make(name, …)`.
  *
- * **Errors** `PatternInvalid` — thrown by `make` for a mistake in the program; a value of `makeUnknown`.
+ * **Errors** `PatternInvalid` — thrown by `make` for a mistake in the program; a value of `makeUnknown`, which has what
+ * `build` throws as an issue, too.
  *
  * @category constructors
  * @stability experimental
@@ -134,30 +152,55 @@ export const make = <const Name extends string, const S extends Slot.Slots, In, 
   name: Name,
   definition: Definition<F, S, In, Out, E, R>
 ): Pattern<Name, F, S, In, Out, E, R> => {
+  const { slots, task } = definition
   const fields = (definition.options ?? {}) as F
-  const clash = Object.keys(fields).find((option) => option in definition.slots)
+  const clash = Object.keys(fields).find((option) => Object.hasOwn(slots, option))
   if (clash !== undefined) throw new Error(`"${clash}" is both an option and a slot of pattern "${name}"`)
   const options = Schema.Struct(fields)
-  const instance = (instanceName: string, parts: Result.Result<any, ReadonlyArray<Issue>>) => {
-    const issues = Result.isFailure(parts) ? parts.failure : broken(definition, parts.success)
-    if (issues.length > 0) return Result.fail(new PatternInvalid({ pattern: name, instance: instanceName, issues }))
-    const run = definition.build(Result.getOrThrow(parts))
-    return Result.succeed(Agent.compose<any, any, any, any>(instanceName, { pattern: name, run }))
+  const decode = PatternCheck.decode(options)
+  const obeyed = (parts: any): PatternCheck.Checked => {
+    const issues = Array.from(definition.validate?.(parts) ?? [], asIssue)
+    return issues.length > 0 ? Result.fail(issues) : Result.succeed(parts)
   }
+  const build = (instance: string, parts: any): Agent.Any => {
+    const made: Agent.Any | ((input: any) => Effect.Effect<any, any, any>) = definition.build(parts, instance)
+    if (!Agent.isAgent(made)) return Agent.compose<any, any, any, any>(instance, { pattern: name, run: made })
+    if (made.name === instance) return made
+    throw new Error(`pattern "${name}" made an agent "${made.name}" when asked for "${instance}"`)
+  }
+  const inspected = (given: UnknownParts) =>
+    joined(within("options", decode(given.options)), within("slots", PatternCheck.occupy(slots, given.slots)))
+  const invalid = (instance: string, issues: ReadonlyArray<Issue>) =>
+    new PatternInvalid({ pattern: name, instance, issues })
   return {
     [TypeId]: TypeId,
     name,
     description: definition.description ?? "",
     options,
-    slots: definition.slots,
-    task: definition.task,
-    make: (instanceName, config) => {
-      const { agents, rest } = separated(definition.slots, config as Record<string, unknown>)
-      const made = construct(options, rest)
-      return Result.getOrThrow(instance(instanceName, joined(made, occupied(definition.slots, agents)))) as any
+    slots,
+    task,
+    make: (instance, config) => {
+      const given = separated(slots, config as PatternCheck.Values)
+      const parts = joined(PatternCheck.construct(options, given.options), PatternCheck.occupy(slots, given.slots))
+      const ruled = Result.flatMap(parts, obeyed)
+      if (Result.isFailure(ruled)) throw invalid(instance, ruled.failure)
+      return build(instance, ruled.success) as any
     },
-    makeUnknown: (instanceName, given, agents) =>
-      instance(instanceName, joined(decode(options, given), occupied(definition.slots, agents)))
+    makeUnknown: (instance, given) => {
+      const ruled = Result.flatMap(inspected(given), (parts) =>
+        Result.mapError(obeyed(parts), (issues) => issues.map((issue) => relocated(slots, fields, issue)))
+      )
+      if (Result.isFailure(ruled)) return Result.fail(invalid(instance, ruled.failure))
+      const made = Result.try({
+        try: () => build(instance, { ...ruled.success, ...held(slots, ruled.success) }),
+        catch: (cause) => refused(name, instance, cause)
+      })
+      return task === undefined ? made : Result.map(made, (agent) => Contract.hold(agent, task))
+    },
+    inspect: (given) => {
+      const parts = inspected(given)
+      return Result.isFailure(parts) ? parts.failure : []
+    }
   }
 }
 
@@ -170,81 +213,56 @@ export const make = <const Name extends string, const S extends Slot.Slots, In, 
  */
 export const optional = <S extends Task.DataSchema & Schema.WithoutConstructorDefault>(
   schema: S,
-  value: S["Encoded"] & S["~type.make"]
-) =>
-  Schema.withConstructorDefault<Schema.withDecodingDefaultKey<S>>(Effect.succeed(value))(
-    Schema.withDecodingDefaultKey<S>(Effect.succeed(value))(schema)
+  value: S["Type"] & S["~type.make.in"]
+): Schema.withConstructorDefault<Schema.withDecodingDefaultTypeKey<S>> =>
+  Schema.withConstructorDefault<Schema.withDecodingDefaultTypeKey<S>>(Effect.succeed(value))(
+    Schema.withDecodingDefaultTypeKey<S>(Effect.succeed(value))(schema)
   )
 
-const separated = (slots: Slot.Slots, config: Readonly<Record<string, unknown>>) => {
+const asIssue = (issue: Issue | string): Issue => (typeof issue === "string" ? { path: [], message: issue } : issue)
+
+const separated = (slots: Slot.Slots, config: PatternCheck.Values) => {
   const entries = Object.entries(config)
   return {
-    agents: Object.fromEntries(entries.filter(([key]) => key in slots)),
-    rest: Object.fromEntries(entries.filter(([key]) => !(key in slots)))
+    slots: Object.fromEntries(entries.filter(([key]) => Object.hasOwn(slots, key))),
+    options: Object.fromEntries(entries.filter(([key]) => !Object.hasOwn(slots, key)))
   }
 }
 
-type Checked = Result.Result<Readonly<Record<string, unknown>>, ReadonlyArray<Issue>>
-
-const all = { errors: "all", onExcessProperty: "error" } as const
-
-const construct = (schema: Schema.Struct<any>, options: object): Checked =>
-  checked(Effect.runSyncExit(schema.makeEffect(options as never, { parseOptions: all })))
-
-const decode = (schema: Schema.Struct<any>, options: object): Checked =>
-  checked(SchemaParser.decodeUnknownExit(Schema.toCodecJson(schema) as unknown as Task.DataSchema, all)(options))
-
-const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const checked = (exit: Exit.Exit<any, SchemaIssue.Issue>): Checked => {
-  if (Exit.isSuccess(exit)) return Result.succeed(exit.value)
-  const issue = Cause.findErrorOption(exit.cause)
-  if (issue._tag === "None") throw Cause.squash(exit.cause)
-  return Result.fail(
-    formatIssue(issue.value).issues.map(({ message, path }) => ({
-      path: (path ?? [])
-        .map((key) => (typeof key === "object" ? key.key : key))
-        .map((key) => (typeof key === "symbol" ? String(key) : key)),
-      message
-    }))
-  )
-}
-
-/** Whoever takes the slots, or what is wrong with them. */
-const occupied = (slots: Slot.Slots, given: Readonly<Record<string, unknown>>): Checked => {
-  const issues = Object.entries(slots).flatMap(([name, slot]) => misplaced(name, slot, given[name]))
-  const unknown = Object.keys(given).filter((name) => !(name in slots))
-  const all = [...issues, ...unknown.map((name) => ({ path: [name], message: "there is no such slot" }))]
-  return all.length > 0 ? Result.fail(all) : Result.succeed(given)
-}
-
-const misplaced = (name: string, slot: Slot.Slot, given: unknown): ReadonlyArray<Issue> => {
-  if (slot.arity === "One") return Agent.isAgent(given) ? [] : [{ path: [name], message: "an agent is missing" }]
-  if (typeof given !== "object" || given === null || Array.isArray(given) !== (slot.arity === "List")) {
-    return [
-      { path: [name], message: slot.arity === "List" ? "a list of agents is missing" : "agents by name are missing" }
-    ]
-  }
-  const entries: ReadonlyArray<readonly [string | number, unknown]> = Array.isArray(given)
-    ? [...given.entries()]
-    : Object.entries(given)
-  const strangers = entries.flatMap(([key, agent]) =>
-    Agent.isAgent(agent) ? [] : [{ path: [name, key], message: "is no agent" }]
-  )
-  if (entries.length < slot.atLeast)
-    return [...strangers, { path: [name], message: `takes ${slot.atLeast} agents or more, got ${entries.length}` }]
-  if (entries.length > slot.atMost)
-    return [...strangers, { path: [name], message: `takes ${slot.atMost} agents at most, got ${entries.length}` }]
-  return strangers
-}
-
-const joined = (options: Checked, agents: Checked): Checked => {
+const joined = (options: PatternCheck.Checked, agents: PatternCheck.Checked): PatternCheck.Checked => {
   const issues = [options, agents].flatMap((part) => (Result.isFailure(part) ? part.failure : []))
   if (issues.length > 0) return Result.fail(issues)
   return Result.succeed({ ...Result.getOrThrow(options), ...Result.getOrThrow(agents) })
 }
 
-const broken = (definition: Definition<any, any, any, any, any, any>, candidate: any): ReadonlyArray<Issue> =>
-  Array.from(definition.validate?.(candidate) ?? [], (issue) =>
-    typeof issue === "string" ? { path: [], message: issue } : issue
+const below = (key: string, { message, path }: Issue): Issue => ({ path: [key, ...path], message })
+
+const within = (key: string, checked: PatternCheck.Checked): PatternCheck.Checked =>
+  Result.mapError(checked, (issues) => issues.map((issue) => below(key, issue)))
+
+/** A rule names an option or a slot; in data they stand apart. */
+const relocated = (slots: Slot.Slots, fields: Fields, issue: Issue): Issue => {
+  const first = String(issue.path[0])
+  if (Object.hasOwn(slots, first)) return below("slots", issue)
+  return Object.hasOwn(fields, first) ? below("options", issue) : issue
+}
+
+/** Whoever takes a slot with a task, held to it. */
+const held = (slots: Slot.Slots, parts: PatternCheck.Values): PatternCheck.Values =>
+  Object.fromEntries(
+    Object.entries(slots).map(([name, { task }]) => [
+      name,
+      task === undefined ? parts[name] : mapAgents(parts[name], (agent) => Contract.hold(agent, task))
+    ])
   )
+
+const mapAgents = (given: unknown, f: (agent: Agent.Any) => Agent.Any): unknown => {
+  if (Agent.isAgent(given)) return f(given)
+  if (Array.isArray(given)) return given.map(f)
+  return Object.fromEntries(Object.entries(given as { [name: string]: Agent.Any }).map(([key, one]) => [key, f(one)]))
+}
+
+const refused = (pattern: string, instance: string, cause: unknown): PatternInvalid => {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return new PatternInvalid({ pattern, instance, issues: [{ path: [], message }], cause })
+}

@@ -25,7 +25,9 @@ export class PatternInvalid extends Schema.TaggedError<PatternInvalid>()("Patter
   pattern: Schema.String,
   /** Name of the instance. */
   instance: Schema.String,
-  issues: Schema.Array(Issue)
+  issues: Schema.Array(Issue),
+  /** What the pattern threw when it was to build the instance, if that is what is wrong. */
+  cause: Schema.optionalKey(Schema.Defect())
 }) {
   override get message(): string {
     return `"${this.instance}" is no valid ${this.pattern}: ${lines(this.issues).join("; ")}.`

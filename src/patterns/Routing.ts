@@ -4,7 +4,7 @@
  * A routing is a recipe; each supervisor makes its own router of it, which is told when the load or the availability of
  * a worker changes. So a choice costs O(log n) at most, not a walk over all workers.
  *
- * Invariants (checked by `test/patterns/Routing.test.ts`):
+ * Invariants (checked by `test/patterns/Routing.test.ts`, T7 by `test/policies/HealthRouting.test.ts`):
  *
  *   T1. The choice is available and not excluded. No such worker: no choice.
  *   T2. `roundRobin`: among workers always available, numbers of turns differ by at most one.
@@ -12,7 +12,9 @@
  *   T4. `weighted`: in each cycle of as many turns as the weights add up to, each worker has as many as its weight.
  *   T5. `byCapability`: the choice has every capability asked for.
  *   T6. Confidence is in [0, 1].
+ *   T7. `healthy`: the choice is not down by the last results; who has recovered is chosen again.
  */
+import type { HealthBoard } from "../policies/HealthBoard.ts"
 import { WorkerHeap } from "./WorkerHeap.ts"
 
 /** What a router may know about the workers: by number, in the order of their declaration. */
@@ -236,6 +238,50 @@ const intersect = (
     return left.filter((worker) => set.has(worker))
   }, lists[0] ?? members)
 }
+
+/**
+ * Passes over workers that a health check has found `Unhealthy`; `routing` chooses among the others.
+ *
+ * **Details** The check of a worker is the one of its name. Who has none, or is `Degraded`, may be chosen. Costs nothing as
+ * long as no check changes its status, and one walk over the workers then.
+ *
+ * **Gotchas** If all are down, nobody is chosen: `NoWorker`.
+ *
+ * @category routings
+ * @stability experimental
+ * @since 0.1.0
+ */
+export const healthy = <In = unknown>(
+  health: { readonly board: HealthBoard },
+  routing: Routing<In> = leastLoaded
+): Routing<In> => ({
+  name: `healthy(${routing.name})`,
+  makeRouter: (roster, members) => {
+    const { board } = health
+    const isDown = (worker: number): boolean => board.isDown(roster.names[worker]!)
+    const down = new Set(members.filter(isDown))
+    let version = board.version
+    const router = routing.makeRouter(
+      { ...roster, isAvailable: (worker) => !down.has(worker) && roster.isAvailable(worker) },
+      members
+    )
+    const catchUp = (): void => {
+      version = board.version
+      for (const worker of members) {
+        if (isDown(worker) === down.has(worker)) continue
+        if (!down.delete(worker)) down.add(worker)
+        router.changed(worker)
+      }
+    }
+    return {
+      changed: router.changed,
+      choose: (input, excluded) => {
+        if (board.version !== version) catchUp()
+        return router.choose(input, excluded)
+      }
+    }
+  }
+})
 
 /**
  * A worker as a routing of your own sees it.

@@ -84,7 +84,7 @@ export type ResolveErrors<E, S extends Slots, Given> =
 export type ResolveServices<R, Given> =
   R extends SlotServices<infer Name> ? (Name extends keyof Given ? Agent.Services<AgentsIn<Given[Name]>> : never) : R
 
-const atLeastOne = (what: string, count: number): number => {
+const countOf = (what: string, count: number): number => {
   if (Number.isInteger(count) && count >= 0) return count
   throw new RangeError(`${what} must be an integer from 0, got ${count}`)
 }
@@ -96,8 +96,8 @@ export interface Count {
 }
 
 const several = <A extends Arity>(arity: A, task: Contract, count: Count): Slot<any, A> => {
-  const atLeast = atLeastOne("atLeast", count.atLeast ?? 1)
-  const atMost = count.atMost === undefined ? Infinity : atLeastOne("atMost", count.atMost)
+  const atLeast = countOf("atLeast", count.atLeast ?? 1)
+  const atMost = count.atMost === undefined ? Infinity : countOf("atMost", count.atMost)
   if (atMost < atLeast) throw new RangeError(`atMost must not be below atLeast ${atLeast}, got ${atMost}`)
   return { task, arity, atLeast, atMost }
 }

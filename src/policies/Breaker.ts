@@ -1,11 +1,11 @@
 /**
- * A circuit breaker in the process, around any effect.
+ * A circuit breaker in the process, around any effect or agent.
  *
  * Calls to something that keeps failing are refused at once, with `CircuitOpen`, until it has had time to recover; then
  * a few probes decide whether it has. The rules are the pure machine of `Circuit`.
  *
  * **When to use** For calls that cost microseconds, or one process. `effect/persistence/CircuitBreaker` shares its
- * state through Redis, at some ten microseconds a call.
+ * state through Redis, at some ten microseconds a call; `Policy.make` puts it around an agent.
  *
  * Invariants (checked by `test/policies/Breaker.test.ts`):
  *
@@ -13,18 +13,32 @@
  *   B2. Every admitted call is settled once, however it ends; an interrupted one is ignored.
  *   B3. Only errors that `isFailure` accepts, and defects, count as failures; other errors show that the callee is up.
  *   B4. In a run, admission is a recorded decision: replay refuses what was refused, and counts nothing twice.
+ *   B5. Around an agent that performs a task it is part of the step, and acts once for each attempt.
+ *   B6. Each transition is published once, in order, and publishing never delays a call.
+ *   B7. Each key has a circuit of its own. No more keys are remembered than `capacity`.
+ *
+ * **Durability** Transitions are facts of the process, not of a run: a replay makes none, so no run records them. They are
+ * heard by `transitions`, counted by metrics and logged. (A `Supervisor` states `CircuitOpened` in its runs, because it records
+ * what follows from a failure anyway.)
  *
  * Source: Michael Nygard, "Release It!", 2nd ed. 2018, "Circuit Breaker".
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
+import * as Metric from "effect/Metric"
 import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import type * as Agent from "../core/Agent.ts"
+import { Broadcast } from "./Broadcast.ts"
 import * as Circuit from "./Circuit.ts"
 import * as Decision from "./Decision.ts"
+import * as Policy from "./Policy.ts"
 
 /**
  * The call was refused: what it calls has been failing.
@@ -107,6 +121,21 @@ export const outcome = (
 }
 
 /**
+ * A circuit went from one state to another.
+ *
+ * @category models
+ * @stability experimental
+ * @since 0.1.0
+ */
+export interface Transition {
+  /** The breaker's name; of a key, the name of all and the key: `hosts/example.org`. */
+  readonly breaker: string
+  readonly from: Circuit.State["_tag"]
+  readonly to: Circuit.State["_tag"]
+  readonly at: DateTime.Utc
+}
+
+/**
  * A named breaker: give the same one to every call of the same callee.
  *
  * @category models
@@ -117,36 +146,160 @@ export interface Breaker<in E = unknown> {
   readonly options: Options<E>
   /** The circuit as it is now. */
   readonly state: Effect.Effect<Circuit.State>
+  /** Its transitions from now on. Who reads too slowly misses the oldest. */
+  readonly transitions: Stream.Stream<Transition>
+}
+
+/** What circuits of one name have in common. */
+interface Group {
+  readonly name: string
+  readonly broadcast: Broadcast<Transition>
+  /** How many of them are not closed. */
+  notClosed: number
 }
 
 interface Cell {
+  readonly name: string
   readonly rules: Circuit.Rules
+  readonly group: Group
   state: Circuit.State
+  /** Its key was given up: what still happens to it concerns nobody. */
+  isForgotten: boolean
 }
 
 const cells = new WeakMap<Breaker<never>, Cell>()
 
+const groupOf = (name: string): Group => ({ name, broadcast: new Broadcast(), notClosed: 0 })
+
+const inGroup = <E>(group: Group, name: string, options: Options<E>): Breaker<E> => {
+  const cell: Cell = { name, rules: rules(options), group, state: Circuit.initial, isForgotten: false }
+  const breaker: Breaker<E> = {
+    name,
+    options,
+    state: Effect.sync(() => cell.state),
+    transitions: group.broadcast.stream
+  }
+  cells.set(breaker, cell)
+  return breaker
+}
+
 /**
  * Makes a closed breaker. Its state lives as long as the value, in this process.
+ *
+ * **Details** Metrics, by the attribute `breaker`: `tutti_breaker_transitions_total` (also by `to`), and
+ * `tutti_breaker_not_closed`, the number of its circuits that are open or half open.
  *
  * @category constructors
  * @stability stable
  * @since 0.1.0
  */
-export const make = <E = unknown>(name: string, options: Options<E>): Breaker<E> => {
-  const cell: Cell = { rules: rules(options), state: Circuit.initial }
-  const breaker: Breaker<E> = { name, options, state: Effect.sync(() => cell.state) }
-  cells.set(breaker, cell)
-  return breaker
+export const make = <E = unknown>(name: string, options: Options<E>): Breaker<E> =>
+  inGroup(groupOf(name), name, options)
+
+/**
+ * Breakers of one kind, one for each key: a host, a tenant, a model.
+ *
+ * @category models
+ * @stability experimental
+ * @since 0.1.0
+ */
+export interface Keyed<in E = unknown> {
+  readonly name: string
+  /** The breaker of a key: the same one as long as the key is remembered. */
+  readonly of: (key: string) => Breaker<E>
+  /** Transitions of all keys. */
+  readonly transitions: Stream.Stream<Transition>
+}
+
+/**
+ * Makes breakers for keys that are not known beforehand.
+ *
+ * **Details** `capacity`, default 1024: so many keys are remembered. Metrics are those of `make`, all keys together.
+ *
+ * **Gotchas** Beyond the capacity, the key that was asked for least recently is forgotten: its circuit is closed when it is
+ * asked for again.
+ *
+ * @category constructors
+ * @stability experimental
+ * @since 0.1.0
+ */
+export const keyed = <E = unknown>(name: string, options: Options<E> & { readonly capacity?: number }): Keyed<E> => {
+  const { capacity = 1024, ...each } = options
+  checkCount("capacity", capacity)
+  rules(each)
+  const group = groupOf(name)
+  const breakers = new Map<string, Breaker<E>>()
+  return {
+    name,
+    transitions: group.broadcast.stream,
+    of: (key) => {
+      const breaker = breakers.get(key) ?? inGroup(group, `${name}/${key}`, each)
+      // A map keeps the order of insertion: the first key is the one asked for least recently.
+      breakers.delete(key)
+      breakers.set(key, breaker)
+      if (breakers.size > capacity) {
+        const [oldest, idle] = breakers.entries().next().value!
+        breakers.delete(oldest)
+        forget(cells.get(idle)!)
+      }
+      return breaker
+    }
+  }
+}
+
+const forget = (cell: Cell): void => {
+  cell.isForgotten = true
+  if (cell.state._tag !== "Closed") cell.group.notClosed--
+}
+
+const transitionsTotal = Metric.counter("tutti_breaker_transitions_total", { incremental: true })
+const notClosed = Metric.gauge("tutti_breaker_not_closed", {
+  description: "Circuits of this breaker that are open or half open."
+})
+
+/** Gives the circuit another state. If that is a transition: publishes it, and answers with what is left to do about it. */
+const become = (
+  cell: Cell,
+  state: Circuit.State,
+  { context, now }: { readonly now: number; readonly context: Context.Context<never> }
+): Effect.Effect<void> | undefined => {
+  const from = cell.state._tag
+  cell.state = state
+  const { group, name } = cell
+  if (from === state._tag || cell.isForgotten) return undefined
+  if (from === "Closed") group.notClosed++
+  if (state._tag === "Closed") group.notClosed--
+  const attributes = { breaker: group.name }
+  Metric.withAttributes(transitionsTotal, { ...attributes, to: state._tag }).updateUnsafe(1, context)
+  Metric.withAttributes(notClosed, attributes).updateUnsafe(group.notClosed, context)
+  group.broadcast.publish({ breaker: name, from, to: state._tag, at: DateTime.makeUnsafe(now) })
+  return log(name, state)
+}
+
+const log = (name: string, state: Circuit.State): Effect.Effect<void> => {
+  switch (state._tag) {
+    case "Open":
+      return Effect.logWarning(`The circuit of "${name}" opened.`)
+    case "HalfOpen":
+      return Effect.logDebug(`The circuit of "${name}" lets a probe through.`)
+    case "Closed":
+      return Effect.logInfo(`The circuit of "${name}" closed.`)
+  }
 }
 
 /** `null`: admitted. Otherwise milliseconds until the next try may go through. */
 const admission = Decision.make("circuit", Schema.NullOr(Schema.Number))
 
+/** What fails with nothing but `E`. */
+type Failing<E> = Agent.Agent<any, any, E, any> | Effect.Effect<any, E, any>
+
 /**
- * Runs the effect through the breaker.
+ * Runs the calls of an effect or an agent through the breaker.
  *
- * **Details** Put `retry` and `timeout` inside, so that the breaker sees one outcome per call.
+ * **Details**
+ *
+ * - Put `retry` and `timeout` inside, so that the breaker sees one outcome per call.
+ * - Around an agent that performs a task it is part of the step: see `Agent.within`.
  *
  * **Gotchas** A call whose admission was read from a journal is not counted: its outcome may be an old one.
  *
@@ -157,33 +310,46 @@ const admission = Decision.make("circuit", Schema.NullOr(Schema.Number))
  * @since 0.1.0
  */
 export const protect: {
-  <E2>(breaker: Breaker<E2>): <A, E extends E2, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | CircuitOpen, R>
-  <A, E, R>(self: Effect.Effect<A, E, R>, breaker: Breaker<NoInfer<E>>): Effect.Effect<A, E | CircuitOpen, R>
-} = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, breaker: Breaker<E>): Effect.Effect<A, E | CircuitOpen, R> => {
+  <E2>(breaker: Breaker<E2>): <T extends Failing<E2>>(self: T) => Policy.Adding<T, CircuitOpen>
+  <T extends Policy.Target>(self: T, breaker: Breaker<Policy.Error<NoInfer<T>>>): Policy.Adding<T, CircuitOpen>
+} = dual(2, <T extends Policy.Target>(self: T, breaker: Breaker<any>): Policy.Adding<T, CircuitOpen> =>
+  Policy.apply<T, typeof CircuitOpen, Policy.Adding<T, CircuitOpen>>(self, {
+    errors: CircuitOpen,
+    around: (effect) => through(breaker, effect)
+  })
+)
+
+const through = <A, E, R>(
+  breaker: Breaker<E>,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | CircuitOpen, R> => {
   const cell = cells.get(breaker)!
   return Effect.withFiber((fiber) => {
     const clock = fiber.getRef(Clock.Clock)
+    const { context } = fiber
     let admittedIn: number | undefined
-    const admit = Effect.sync(() => {
-      const admitted = Circuit.admit(cell.rules, cell.state, clock.currentTimeMillisUnsafe())
-      if (admitted._tag === "Refused") return admitted.retryAfter
-      cell.state = admitted.state
+    const admit = Effect.suspend((): Effect.Effect<number | null> => {
+      const now = clock.currentTimeMillisUnsafe()
+      const admitted = Circuit.admit(cell.rules, cell.state, now)
+      if (admitted._tag === "Refused") return Effect.succeed(admitted.retryAfter)
       admittedIn = admitted.generation
-      return null
+      const rest = become(cell, admitted.state, { now, context })
+      return rest === undefined ? Effect.succeed(null) : Effect.as(rest, null)
     })
     const call = Effect.flatMap(admission(breaker.name, admit), (retryAfter): Effect.Effect<A, E | CircuitOpen, R> =>
       retryAfter === null
-        ? self
+        ? effect
         : Effect.fail(new CircuitOpen({ name: breaker.name, retryAfter: Duration.millis(retryAfter) }))
     )
     return Effect.onExitPrimitive(call, (exit) => {
       if (admittedIn === undefined) return undefined
-      cell.state = Circuit.settle(cell.rules, cell.state, {
+      const now = clock.currentTimeMillisUnsafe()
+      const settled = Circuit.settle(cell.rules, cell.state, {
         generation: admittedIn,
         outcome: outcome(exit, breaker.options.isFailure),
-        now: clock.currentTimeMillisUnsafe()
+        now
       })
-      return undefined
+      return become(cell, settled, { now, context })
     })
   })
-})
+}

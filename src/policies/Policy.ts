@@ -9,6 +9,7 @@
  * it decides by the state of the process (`Decision`). Either way a replay answers as the first time.
  */
 import type * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Agent from "../core/Agent.ts"
 import type * as Task from "../core/Task.ts"
 
@@ -27,6 +28,15 @@ export type Services<T> = T extends Agent.Any
 
 /** What a target answers with. */
 export type Success<T> = T extends Agent.Any ? Agent.Output<T> : T extends Effect.Effect<infer A, any, any> ? A : never
+
+/** The tags of a target's errors. */
+export type Tag<T> =
+  Error<T> extends infer E ? (E extends { readonly _tag: infer Name extends string } ? Name : never) : never
+
+/** To be intersected with a target: only one that can fail with every tag of `Tags` fits. */
+export type Fails<T, Tags extends string> = [Tags] extends [Tag<T>]
+  ? unknown
+  : `It never fails with ${Exclude<Tags, Tag<T>>}`
 
 /** The same target with another answer, other errors and other services. */
 export type Become<T, A, E, R> =
@@ -53,6 +63,24 @@ export const apply = <T extends Target, Errors extends Task.ErrorSchema, Result 
     readonly around: (effect: Effect.Effect<any, any, any>) => Effect.Effect<any, any, any>
   }
 ): Result => (Agent.isAgent(self) ? Agent.within(self, options) : options.around(self)) as Result
+
+/**
+ * Puts a combinator of effects around each call of a target, and never into the step of an agent: for what must act in the
+ * program, such as calling another agent. In a run it acts again on replay.
+ *
+ * **Details** `around` is given the input of an agent, too; there is none around an effect.
+ *
+ * @category constructors
+ * @stability experimental
+ * @since 0.1.0
+ */
+export const aroundCall = <T extends Target, Result>(
+  self: T,
+  around: (effect: Effect.Effect<any, any, any>, input: any) => Effect.Effect<any, any, any>
+): Result =>
+  (Agent.isAgent(self)
+    ? { ...Agent.transform(self, identity), run: (input: unknown) => around(self.run(input), input) }
+    : around(self, undefined)) as Result
 
 /**
  * Makes a policy of your own.

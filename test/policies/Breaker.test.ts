@@ -1,11 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Layer, Schema } from "effect"
+import { DateTime, Deferred, Duration, Effect, Fiber, Layer, Metric, Schedule, Schema, Stream } from "effect"
+import { CircuitBreaker } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/backends/Memory.ts"
 import * as Agent from "../../src/core/Agent.ts"
 import * as Task from "../../src/core/Task.ts"
 import * as Orchestration from "../../src/durable/Orchestration.ts"
 import * as Breaker from "../../src/policies/Breaker.ts"
+import * as Policy from "../../src/policies/Policy.ts"
+import { heldRun } from "./heldRun.ts"
 
 class Down extends Schema.TaggedError<Down>()("Down", {}) {}
 class Invalid extends Schema.TaggedError<Invalid>()("Invalid", {}) {}
@@ -114,10 +117,191 @@ describe("Breaker", () => {
     })
   )
 
+  it.effect("B5: around an agent it acts once for each attempt, and a run records what it refused with the step", () =>
+    Effect.gen(function* () {
+      const { events, finish, untilHeld } = yield* heldRun
+      let calls = 0
+      const make = (failures: number) => {
+        const pay = Agent.make("pay", {
+          task: Task.make("Pay", { input: {}, output: {}, error: Down }),
+          run: () => Effect.suspend(() => (++calls < 2 ? Effect.fail(new Down()) : Effect.succeed({})))
+        }).pipe(Breaker.protect(Breaker.make("stripe", { trip: Breaker.consecutive(failures), openFor: "1 second" })))
+        const once = Effect.match(pay.run({}), { onSuccess: () => "paid", onFailure: (error) => error._tag })
+        return (hold: Effect.Effect<void>) => Effect.tap(Effect.all([once, once]), () => hold)
+      }
+      yield* untilHeld(make(1))
+      const second = make(5)
+      assert.deepStrictEqual(yield* finish(second), ["Down", "CircuitOpen"])
+      assert.strictEqual(calls, 1)
+      assert.deepStrictEqual(
+        (yield* events(second)).filter((event) => event.startsWith("Step")),
+        ["StepFailed pay", "StepFailed pay#2", "StepCompleted hold"]
+      )
+    })
+  )
+
+  it.effect("B5: a retry around a breaker comes back when the circuit lets it through", () =>
+    Effect.gen(function* () {
+      let attempts = 0
+      const breaker = Breaker.make("stripe", { trip: Breaker.consecutive(1), openFor: "1 second" })
+      const pay = Agent.make("pay", {
+        task: Task.make("Pay", { input: {}, output: {}, error: Down }),
+        run: () => Effect.suspend(() => (++attempts < 2 ? Effect.fail(new Down()) : Effect.succeed({})))
+      }).pipe(Breaker.protect(breaker), Agent.retry(Schedule.spaced("600 millis")))
+      const fiber = yield* Effect.forkChild(pay.run({}))
+      yield* TestClock.adjust("600 millis")
+      assert.strictEqual(attempts, 1)
+      yield* TestClock.adjust("600 millis")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(attempts, 2)
+      assert.strictEqual(yield* tag(breaker), "Closed")
+    })
+  )
+
+  const told = ({ at, breaker, from, to }: Breaker.Transition) =>
+    `${DateTime.toEpochMillis(at)} ${breaker} ${from} ${to}`
+  const fail = (breaker: Breaker.Breaker) => Effect.ignore(Breaker.protect(Effect.fail(new Down()), breaker))
+
+  it.effect("B6: each transition is published once, in order, counted and logged", () =>
+    Effect.gen(function* () {
+      const breaker = Breaker.make("published", options)
+      const heard = yield* Effect.forkChild(Stream.runCollect(Stream.take(breaker.transitions, 5)), {
+        startImmediately: true
+      })
+      const opened = Metric.withAttributes(Metric.counter("tutti_breaker_transitions_total", { incremental: true }), {
+        breaker: "published",
+        to: "Open"
+      })
+      const notClosed = Metric.withAttributes(
+        Metric.gauge("tutti_breaker_not_closed", {
+          description: "Circuits of this breaker that are open or half open."
+        }),
+        { breaker: "published" }
+      )
+      yield* Effect.repeat(fail(breaker), { times: 4 })
+      assert.strictEqual((yield* Metric.value(notClosed)).value, 1)
+      yield* TestClock.adjust("1 second")
+      yield* fail(breaker)
+      yield* TestClock.adjust("1 second")
+      yield* Breaker.protect(Effect.void, breaker)
+      yield* Breaker.protect(Effect.void, breaker)
+      assert.deepStrictEqual((yield* Fiber.join(heard)).map(told), [
+        "0 published Closed Open",
+        "1000 published Open HalfOpen",
+        "1000 published HalfOpen Open",
+        "2000 published Open HalfOpen",
+        "2000 published HalfOpen Closed"
+      ])
+      assert.strictEqual((yield* Metric.value(opened)).count, 2)
+      assert.strictEqual((yield* Metric.value(notClosed)).value, 0)
+    })
+  )
+
+  it.effect("B6: a reader that does not read delays nobody and keeps the latest", () =>
+    Effect.gen(function* () {
+      const breaker = Breaker.make("slow", { trip: Breaker.consecutive(1), openFor: "1 second" })
+      const gate = yield* Deferred.make<void>()
+      const heard: Array<string> = []
+      const reader = yield* Effect.forkChild(
+        Stream.runForEach(breaker.transitions, (transition) =>
+          Effect.andThen(
+            Deferred.await(gate),
+            Effect.sync(() => void heard.push(told(transition)))
+          )
+        ),
+        { startImmediately: true }
+      )
+      for (let n = 0; n < 500; n++) {
+        yield* fail(breaker)
+        yield* TestClock.adjust("1 second")
+      }
+      yield* Deferred.succeed(gate, undefined)
+      while (!heard.includes("499000 slow HalfOpen Open")) yield* Effect.yieldNow
+      yield* Fiber.interrupt(reader)
+      assert.isBelow(heard.length, 520)
+    })
+  )
+
+  it.effect("B7: a key that is down does not concern the others, and is the same as long as it is remembered", () =>
+    Effect.gen(function* () {
+      const hosts = Breaker.keyed("hosts", { ...options, capacity: 2 })
+      const heard = yield* Effect.forkChild(Stream.runCollect(Stream.take(hosts.transitions, 1)), {
+        startImmediately: true
+      })
+      yield* Effect.repeat(fail(hosts.of("a")), { times: 1 })
+      assert.strictEqual(yield* tag(hosts.of("a")), "Open")
+      assert.strictEqual(yield* tag(hosts.of("b")), "Closed")
+      assert.strictEqual(hosts.of("a"), hosts.of("a"))
+      assert.deepStrictEqual((yield* Fiber.join(heard)).map(told), ["0 hosts/a Closed Open"])
+    })
+  )
+
+  it.effect("B7: as the documentation shows it", () =>
+    Effect.gen(function* () {
+      const download = ({ host }: URL) => (host === "down.org" ? Effect.fail(new Down()) : Effect.succeed(host))
+      // #region keyed
+      const hosts = Breaker.keyed("hosts", {
+        trip: Breaker.rate({ threshold: 0.5, size: 20, minimumCalls: 4 }),
+        openFor: "30 seconds"
+      })
+      const fetchPage = (url: URL) => download(url).pipe(Breaker.protect(hosts.of(url.host)))
+      // #endregion
+      const down = new URL("https://down.org")
+      for (let n = 0; n < 4; n++) assert.strictEqual((yield* Effect.flip(fetchPage(down)))._tag, "Down")
+      assert.strictEqual((yield* Effect.flip(fetchPage(down)))._tag, "CircuitOpen")
+      assert.strictEqual(yield* fetchPage(new URL("https://up.org")), "up.org")
+    })
+  )
+
+  it.effect("B7: beyond the capacity the key asked for least recently is forgotten, and is heard of no more", () =>
+    Effect.gen(function* () {
+      const hosts = Breaker.keyed("few", { ...options, capacity: 2 })
+      const heard: Array<string> = []
+      yield* Effect.forkChild(
+        Stream.runForEach(hosts.transitions, (transition) => Effect.sync(() => heard.push(told(transition)))),
+        { startImmediately: true }
+      )
+      const a = hosts.of("a")
+      const b = hosts.of("b")
+      hosts.of("a")
+      hosts.of("c")
+      assert.strictEqual(hosts.of("a"), a)
+      yield* Effect.repeat(fail(b), { times: 1 })
+      yield* Effect.repeat(fail(a), { times: 1 })
+      assert.strictEqual(yield* tag(hosts.of("b")), "Closed")
+      while (heard.length === 0) yield* Effect.yieldNow
+      assert.deepStrictEqual(heard, ["0 few/a Closed Open"])
+    })
+  )
+
+  it.effect("a breaker that processes share is Effect's, put around an agent by a policy", () =>
+    Effect.gen(function* () {
+      const pay = Agent.make("pay", {
+        task: Task.make("Pay", { input: {}, output: {}, error: Down }),
+        run: () => Effect.fail(new Down())
+      })
+      // #region shared
+      const circuits = yield* CircuitBreaker.make({
+        tripPolicy: CircuitBreaker.consecutive(5),
+        openDuration: "30 seconds"
+      })
+      const sharedBreaker = Policy.make({
+        errors: CircuitBreaker.CircuitBreakerError,
+        around: (effect) => circuits.execute(effect, { key: "stripe" })
+      })
+      const safely = pay.pipe(sharedBreaker)
+      // #endregion
+      for (let n = 0; n < 5; n++) assert.strictEqual((yield* Effect.flip(safely.run({})))._tag, "Down")
+      assert.strictEqual((yield* Effect.flip(safely.run({})))._tag, "CircuitBreakerError")
+    }).pipe(Effect.scoped, Effect.provide(CircuitBreaker.layerStoreMemory()))
+  )
+
   it("rules that cannot hold are refused when they are written", () => {
     assert.throws(() => Breaker.consecutive(0), "failures must be a positive integer, got 0")
     assert.throws(() => Breaker.rate({ threshold: 3, size: 10 }), "threshold must be in (0, 1], got 3")
     assert.throws(() => Breaker.rate({ threshold: 0.5, size: 10, minimumCalls: 11 }), "minimumCalls must not exceed")
     assert.throws(() => Breaker.make("x", { ...options, openFor: 0 }), "openFor must be positive")
+    assert.throws(() => Breaker.keyed("x", { ...options, openFor: 0 }), "openFor must be positive")
+    assert.throws(() => Breaker.keyed("x", { ...options, capacity: 0 }), "capacity must be a positive integer, got 0")
   })
 })

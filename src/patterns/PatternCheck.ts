@@ -1,0 +1,93 @@
+/** What is wrong with the options and the slots of an instance, each by themselves. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaParser from "effect/SchemaParser"
+import * as Agent from "../core/Agent.ts"
+import type * as Task from "../core/Task.ts"
+import type { Issue } from "./PatternInvalid.ts"
+import type * as Slot from "./Slot.ts"
+import { unknownName } from "./UnknownName.ts"
+
+export type Values = { readonly [name: string]: unknown }
+export type Checked = Result.Result<Values, ReadonlyArray<Issue>>
+
+const strict = { errors: "all", onExcessProperty: "error" } as const
+
+/** Checks options given as values, and adds defaults. */
+export const construct = (schema: Schema.Struct<any>, options: Values): Checked =>
+  checked(schema, Effect.runSyncExit(schema.makeEffect(options as never, { parseOptions: strict })))
+
+/** Reads options given as JSON, and adds defaults. `kind`: what an option is called there. */
+export const decode = (schema: Schema.Struct<any>, kind = "option"): ((options: Values) => Checked) => {
+  let read: ((options: unknown) => Exit.Exit<any, SchemaIssue.Issue>) | undefined
+  return (options) => {
+    read ??= SchemaParser.decodeUnknownExit(Schema.toCodecJson(schema) as unknown as Task.DataSchema, strict)
+    return checked(schema, read(options), kind)
+  }
+}
+
+const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const checked = (schema: Schema.Struct<any>, exit: Exit.Exit<any, SchemaIssue.Issue>, kind = "option"): Checked => {
+  if (Exit.isSuccess(exit)) return Result.succeed(exit.value)
+  const issue = Cause.findErrorOption(exit.cause)
+  if (issue._tag === "None") throw Cause.squash(exit.cause)
+  return Result.fail(
+    formatIssue(issue.value).issues.map(({ message, path: keys }) => {
+      const path = (keys ?? []).map((key) => pathKey(typeof key === "object" ? key.key : key))
+      const isStranger = path.length === 1 && !Object.hasOwn(schema.fields, path[0]!)
+      return {
+        path,
+        message: isStranger ? unknownName(kind, String(path[0]), Object.keys(schema.fields)) : message
+      }
+    })
+  )
+}
+
+const pathKey = (key: PropertyKey): string | number => (typeof key === "symbol" ? String(key) : key)
+
+/** Whoever takes the slots, or what is wrong with them. */
+export const occupy = (slots: Slot.Slots, given: Values): Checked => {
+  const issues = Object.entries(slots).flatMap(([name, slot]) =>
+    misplaced(slot, Object.hasOwn(given, name) ? given[name] : undefined).map(({ message, path }) => ({
+      path: [name, ...path],
+      message
+    }))
+  )
+  const strangers = Object.keys(given).filter((name) => !Object.hasOwn(slots, name))
+  const all = [
+    ...issues,
+    ...strangers.map((name) => ({ path: [name], message: unknownName("slot", name, Object.keys(slots)) }))
+  ]
+  return all.length > 0 ? Result.fail(all) : Result.succeed(given)
+}
+
+const misplaced = (slot: Slot.Slot, given: unknown): ReadonlyArray<Issue> => {
+  if (slot.arity === "One") return Agent.isAgent(given) ? [] : [{ path: [], message: "takes one agent" }]
+  const entries = entriesOf(slot.arity, given)
+  if (entries === undefined) {
+    return [{ path: [], message: slot.arity === "List" ? "takes a list of agents" : "takes agents by name" }]
+  }
+  const strangers = entries.flatMap(([key, agent]) =>
+    Agent.isAgent(agent) ? [] : [{ path: [key], message: "is no agent" }]
+  )
+  const { length } = entries
+  if (length < slot.atLeast)
+    return [...strangers, { path: [], message: `takes ${slot.atLeast} or more, got ${length}` }]
+  if (length > slot.atMost) return [...strangers, { path: [], message: `takes ${slot.atMost} at most, got ${length}` }]
+  return strangers
+}
+
+/** What stands in a slot for several, by index or name. `undefined`: it has not the shape of the slot. */
+const entriesOf = (
+  arity: "List" | "Record",
+  given: unknown
+): ReadonlyArray<readonly [string | number, unknown]> | undefined => {
+  if (typeof given !== "object" || given === null || Agent.isAgent(given)) return undefined
+  if (Array.isArray(given)) return arity === "List" ? [...given.entries()] : undefined
+  return arity === "Record" ? Object.entries(given) : undefined
+}

@@ -30,7 +30,7 @@ const settings: ReadonlyArray<{
   {
     name: "outside of a run, all heard",
     sizes: [1_000, 10_000, 100_000],
-    vote: (members) => makeSwarm(members, Consensus.majority({ share: 2 / 3, quorum: members })).run({ text: "?" })
+    vote: (members) => makeSwarm(members, Consensus.majority({ quorum: members })).run({ text: "?" })
   },
   {
     name: "outside of a run, first valid vote",
@@ -41,7 +41,7 @@ const settings: ReadonlyArray<{
     name: "in a run, memory, all heard",
     sizes: [1_000, 10_000],
     vote: (members) => {
-      const swarm = makeSwarm(members, Consensus.majority({ share: 2 / 3, quorum: members }))
+      const swarm = makeSwarm(members, Consensus.majority({ quorum: members }))
       const Vote = Orchestration.make("Vote", {
         input: Ask.input,
         output: Schema.String,

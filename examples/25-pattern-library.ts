@@ -45,6 +45,11 @@ export const program = Effect.gen(function* () {
   return [(answer as { readonly option: string }).option, ...error.message.split("; ")]
 })
 
-export const expected = ["great"]
+export const expected = [
+  "great",
+  'The data of "reception" makes no agent: where.verdict.parameters.frist: there is no parameter "frist": did you mean "first"?',
+  "where.verdict.parameters.first: Missing key",
+  'slots.agents[0]: there is no agent "transistor": did you mean "translator"?.'
+]
 
 if (import.meta.main) console.log((await Effect.runPromise(program)).join("\n"))

@@ -1,26 +1,75 @@
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Process from "node:process"
 import { Engine } from "../durable/Engine.ts"
 import * as Signal from "../durable/Signal.ts"
+import * as Requests from "../patterns/Approval.ts"
 import { Approval } from "./audit/Approval.ts"
 import * as Journal from "./Journal.ts"
-import { sentenceOf, type Verb, workError } from "./Verb.ts"
+import { type Arguments, type CliError, sentenceOf, usageError, type Verb, workError } from "./Verb.ts"
 
 export const verb: Verb = {
   summary: "Approve (or with --reject, refuse) what a run waits for. Works while another process carries the run out.",
-  usage: "approve ID [--reject] [--db FILE|URL]",
-  options: { reject: { type: "boolean" } },
+  usage: "approve ID [--key KEY --by NAME] [--reject | --decision JSON] [--db FILE|URL]",
+  options: {
+    reject: { type: "boolean" },
+    key: { type: "string" },
+    by: { type: "string" },
+    decision: { type: "string" }
+  },
   words: 1,
   run: (args) =>
     Effect.gen(function* () {
       const engine = yield* Engine
       const run = yield* Journal.orSentence(engine.get(args.words[0]!))
       if (run.endedAt !== undefined) return yield* workError(`Run "${run.runId}" has ended already (${run.status}).`)
-      const approved = args.options["reject"] !== true
-      const payload = yield* Effect.mapError(Signal.encode(Approval, { approved }), (error) =>
-        workError(sentenceOf(error))
-      )
-      yield* Journal.orSentence(engine.signal(run.runId, { name: Approval.name, payload }))
-      Process.stdout.write(`${approved ? "Approved" : "Refused"}: ${run.runId}\n`)
+      const open = yield* Journal.orSentence(Requests.open(run.runId))
+      if (open.length === 0 && args.options["key"] === undefined) yield* approve(run.runId, args)
+      else yield* answer(run.runId, args, yield* requested(run.runId, args, open))
+      Process.stdout.write(`${done(args)}: ${run.runId}\n`)
     }).pipe(Effect.provide(Journal.existing(args)))
+}
+
+const done = ({ options }: Arguments): string => {
+  if (options["decision"] !== undefined) return "Answered"
+  return options["reject"] === true ? "Refused" : "Approved"
+}
+
+/** The signal that an audit waits for. */
+const approve = Effect.fnUntraced(function* (runId: string, args: Arguments) {
+  const approved = args.options["reject"] !== true
+  const payload = yield* Effect.mapError(Signal.encode(Approval, { approved }), (error) => workError(sentenceOf(error)))
+  const engine = yield* Engine
+  yield* Journal.orSentence(engine.signal(runId, { name: Approval.name, payload }))
+})
+
+const requested = (
+  runId: string,
+  { options: { key } }: Arguments,
+  open: ReadonlyArray<Requests.OpenRequest>
+): Effect.Effect<Requests.OpenRequest, CliError> => {
+  const found = open.filter((request) => request.key === key)
+  if (found.length === 1) return Effect.succeed(found[0]!)
+  const waiting = open.map((request) => `--key ${request.key} (${request.approval})`).join(", ")
+  const what = waiting === "" ? "nothing" : waiting
+  return Effect.fail(workError(`Name the request to answer with --key: run "${runId}" waits for ${what}.`))
+}
+
+const answer = Effect.fnUntraced(function* (runId: string, args: Arguments, request: Requests.OpenRequest) {
+  const { by } = args.options
+  if (typeof by !== "string") return yield* usageError("Say who answers, with --by NAME.")
+  const decision = yield* decisionOf(args)
+  const { approval, key } = request
+  yield* Effect.mapError(Requests.answerEncoded(runId, { approval, key, by, decision }), (error) =>
+    workError(sentenceOf(error))
+  )
+})
+
+const json = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Json))
+
+const decisionOf = ({ options }: Arguments): Effect.Effect<Schema.Json, CliError> => {
+  if (options["decision"] === undefined) return Effect.succeed({ approved: options["reject"] !== true })
+  const decision = json(options["decision"])
+  return Option.isSome(decision) ? Effect.succeed(decision.value) : Effect.fail(usageError("--decision must be JSON."))
 }

@@ -87,7 +87,7 @@ export interface Run {
   readonly whileOwned: Reopen
   /** The owner is gone (shutdown, lost lease): nothing may be undone, a successor goes on. */
   readonly isAbandoned: () => boolean
-  /** Milliseconds since the epoch: the clock, or on replay the time when the journal was written. */
+  /** Milliseconds since the epoch, as it was at the last answer of the journal: a replay reads the same. */
   readonly now: Effect.Effect<number>
 }
 

@@ -12,7 +12,6 @@
  *   L4. A cancel request is in the journal before the program is interrupted.
  *   L5. Nothing follows the event that ends a run: no pause that came too late, no step of a fiber that was left behind.
  */
-import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -206,10 +205,9 @@ export class LiveRun implements Run.Run {
     return this.stopped === "lost" || this.stopped === "replaced"
   }
 
-  readonly now: Effect.Effect<number> = Effect.suspend(() =>
-    this.replay.isDone
-      ? Clock.currentTimeMillis
-      : Effect.succeed(this.replay.last?.timestamp ?? this.options.history.startedAt)
+  /** That of the last answer, live and on replay alike: what is decided by it is decided the same. */
+  readonly now: Effect.Effect<number> = Effect.sync(
+    () => this.journal.lastAnswerAt ?? this.replay.last?.timestamp ?? this.options.history.startedAt
   )
 
   /** Delivers a stored signal. */

@@ -6,12 +6,15 @@
  * every later one.
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import type { EventMeta, NewEvent, StreamId, StreamVersion } from "../event-store/Envelope.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
 import type { EventStoreError, VersionConflict } from "../event-store/EventStoreError.ts"
 import type * as OrchestrationEvent from "../core/OrchestrationEvent.ts"
 import { EngineError, Fenced, type RunLost } from "./RunError.ts"
+import * as RunHistory from "./RunHistory.ts"
 
 export const runStream = (runId: string): StreamId => `run/${runId}` as StreamId
 export const inboxStream = (runId: string): StreamId => `inbox/${runId}` as StreamId
@@ -29,6 +32,8 @@ const closed: Effect.Effect<never> = Effect.interruptible(Effect.never)
 
 export class RunJournal {
   readonly stream: StreamId
+  /** The time at which the program got an answer from here last, in milliseconds since the epoch. `undefined`: never. */
+  lastAnswerAt: number | undefined
   private version: StreamVersion
   private closed = false
   /** Appends that are not answered yet, and who waits for the last of them. */
@@ -58,15 +63,15 @@ export class RunJournal {
    * the run is lost here, and nothing may follow.
    */
   append(type: OrchestrationEvent.Tag | (string & {}), path: string | undefined, data: object): Effect.Effect<void> {
-    return Effect.suspend(() => (this.closed ? closed : this.write(type, path, data)))
+    return Effect.withFiber((fiber) => (this.closed ? closed : this.write(fiber, { type, path, data })))
   }
 
   /** Appends the last event that this journal takes: whatever is still to be written waits for ever. */
   conclude(type: OrchestrationEvent.Tag, data: object): Effect.Effect<void> {
-    return Effect.suspend(() => {
+    return Effect.withFiber((fiber) => {
       if (this.closed) return closed
       this.closed = true
-      return this.write(type, undefined, data)
+      return this.write(fiber, { type, path: undefined, data })
     })
   }
 
@@ -75,21 +80,29 @@ export class RunJournal {
     return this.closed
   }
 
-  private write(type: string, path: string | undefined, data: object): Effect.Effect<void> {
+  private write(fiber: AnyFiber, fact: Fact): Effect.Effect<void> {
     this.underWay++
-    const appended = this.store.append(this.stream, [this.event(type, path, data)], this.nextVersion)
-    return Effect.matchCauseEffect(appended, this.answer)
+    const at = clockOf(fiber)
+    const appended = this.store.append(this.stream, [this.event(fact, at)], this.nextVersion)
+    return Effect.matchCauseEffect(appended, {
+      onSuccess: () => {
+        this.answered(fact.type, at)
+        return Effect.void
+      },
+      onFailure: this.failed
+    })
   }
 
   /** Queues an event without waiting until it is durable. What comes after it is durable only if it is. */
   submit(type: OrchestrationEvent.Tag | (string & {}), path: string, data: object): Effect.Effect<void> {
-    return Effect.suspend(() => {
+    return Effect.withFiber((fiber) => {
       if (this.closed) return closed
       this.underWay++
-      const queued = this.store.submit(this.stream, [this.event(type, path, data)], this.nextVersion)
-      return Effect.map(queued, (durable) => {
+      const at = clockOf(fiber)
+      const event = this.event({ type, path, data }, at)
+      return Effect.map(this.store.submit(this.stream, [event], this.nextVersion), (durable) => {
         this.submitted = durable
-        this.answered()
+        this.answered(type, at)
       })
     })
   }
@@ -119,32 +132,43 @@ export class RunJournal {
   /** Counted as the append takes its place in the queue, so that no fiber can come between the two. */
   private readonly nextVersion = (): StreamVersion => this.version++
 
-  private readonly answer = {
-    onSuccess: (): Effect.Effect<void> => {
-      this.answered()
-      return Effect.void
-    },
-    onFailure: (cause: Cause.Cause<VersionConflict | EventStoreError>): Effect.Effect<void> => {
-      this.answered()
-      const error = Cause.findErrorOption(cause)
-      if (error._tag === "None") return Effect.failCause(cause as Cause.Cause<never>)
-      return Effect.andThen(this.onFailure(error.value), Effect.interrupt)
-    }
+  private readonly failed = (cause: Cause.Cause<VersionConflict | EventStoreError>): Effect.Effect<void> => {
+    this.landed()
+    const error = Cause.findErrorOption(cause)
+    if (error._tag === "None") return Effect.failCause(cause as Cause.Cause<never>)
+    return Effect.andThen(this.onFailure(error.value), Effect.interrupt)
   }
 
-  private answered(): void {
+  /** The program goes on with this answer as soon as this returns: until the next one, it is then. */
+  private answered(type: string, at: number): void {
+    this.landed()
+    if (RunHistory.isEntry(type)) this.lastAnswerAt = at
+  }
+
+  private landed(): void {
     if (--this.underWay === 0) this.onQuiet?.()
   }
 
-  private event(type: string, path: string | undefined, data: object): NewEvent {
+  private event({ data, path, type }: Fact, timestamp: number): NewEvent {
     const { correlationId, definition, definitionVersion, epoch, runId } = this.identity
-    const meta: Partial<EventMeta> =
+    const meta: EventMeta =
       path === undefined
-        ? { correlationId, runId, definition, definitionVersion, epoch }
-        : { correlationId, runId, definition, definitionVersion, path, epoch }
+        ? { timestamp, correlationId, runId, definition, definitionVersion, epoch }
+        : { timestamp, correlationId, runId, definition, definitionVersion, path, epoch }
     return { type, data: data as NewEvent["data"], meta }
   }
 }
+
+/** What is to be written. */
+interface Fact {
+  readonly type: string
+  readonly path: string | undefined
+  readonly data: object
+}
+
+type AnyFiber = Fiber.Fiber<unknown, unknown>
+
+const clockOf = (fiber: AnyFiber): number => fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
 
 /** What the failure of an append means for the run: another owner has written, or the store refuses. */
 export const lostBy = ({ epoch, runId }: Identity, error: VersionConflict | EventStoreError): RunLost =>

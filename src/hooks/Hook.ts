@@ -19,7 +19,7 @@
  * const layer = Hook.layer([Curfew, Report]).pipe(Layer.provideMerge(Postgres.layer({ url })))
  * ```
  *
- * The invariants are stated where they are kept: H1 to H9 in `HookedScope.ts`, G1 to G3 in `HookRegistry.ts`, Q1 to Q3 in
+ * The invariants are stated where they are kept: H1 to H9 in `HookedScope.ts`, G1 to G4 in `HookRegistry.ts`, Q1 to Q3 in
  * `HookQueue.ts`, K1 and K2 in `HookStore.ts`.
  */
 import * as Context from "effect/Context"
@@ -77,6 +77,7 @@ export { Execution } from "./HookExecution.ts"
 export { HookMatch } from "./HookMatch.ts"
 export type { DeadLetter } from "./HookQueue.ts"
 export type { Status } from "./HookRegistry.ts"
+export { CurrentHookStore, type HookStore, type Registration, type StoredHook } from "./HookStore.ts"
 
 /**
  * Lets the call go on as it is.

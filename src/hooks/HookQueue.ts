@@ -91,7 +91,7 @@ export class HookQueues {
   })
 
   readonly offerCall = (hook: string, call: CallEnded, { idempotencyKey }: Info): Offer =>
-    this.queues.get(hook)!.offer({ _tag: "Call", call }, { idempotencyKey })
+    this.queues.get(hook)?.offer({ _tag: "Call", call }, { idempotencyKey }) ?? Effect.fail(noQueue)
 
   /** In the order of its stream (Q3). */
   readonly offerEvent = (hook: string, { id, stream, type, version }: StoredEvent): Offer =>
@@ -105,7 +105,10 @@ export class HookQueues {
   }
 }
 
-type Offer = Effect.Effect<WorkQueue.ItemId, QueueFull | WorkQueueError>
+type Offer = Effect.Effect<WorkQueue.ItemId, QueueFull | WorkQueueError | string>
+
+/** G4 */
+const noQueue = "its code is not part of this program"
 
 /** Q2: asked anew at each failure. */
 const retryOf = (config: () => HookConfig): Schedule.Schedule<unknown, number> =>

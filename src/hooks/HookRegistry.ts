@@ -6,6 +6,7 @@
  *   G1. What is stored changes what the code states field by field; what is not stored follows the code.
  *   G2. A change made here holds for the next scope, and one made elsewhere after `refresh` at the latest.
  *   G3. While the store cannot be read, or holds what cannot be understood, the last good configuration holds.
+ *   G4. A hook that a run was begun with, and that this program does not have, fails: who relies on it, says `required`.
  */
 import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -94,10 +95,10 @@ export class Registry {
     return found as ReadonlyArray<Hook<never>> as ReadonlyArray<OfPhase<P, never>>
   }
 
-  /** The code of a hook. `undefined`: it is not, or no longer, part of this program. */
-  find<P extends Phase>(name: string, phase: P): OfPhase<P, never> | undefined {
+  /** The code of a hook. If it is not, or no longer, part of this program, one that fails (G4). */
+  find<P extends Phase>(name: string, phase: P): OfPhase<P, never> {
     const hook = this.hooks.get(name)
-    return hook?.phase === phase ? (hook as OfPhase<P, never>) : undefined
+    return (hook?.phase === phase ? hook : { ...absent, name, phase }) as unknown as OfPhase<P, never>
   }
 
   /** What holds for a hook of this program, by what was last read. */
@@ -183,6 +184,9 @@ export class Registry {
       : { name, phase, config: { ...config, ...overrides.value, enabled }, version }
   }
 }
+
+const gone = () => Effect.fail("its code is not part of this program")
+const absent = { task: undefined, where: undefined, values: false, run: gone, open: gone }
 
 /** G3 */
 const keepsWhatItHas = (error: PersistenceError): Effect.Effect<void> =>

@@ -6,7 +6,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaParser from "effect/SchemaParser"
@@ -104,8 +103,4 @@ const askNow = Effect.fnUntraced(function* <A>(
  * success of a step and the registration of its undo, no interruption may strike.
  */
 export const unhurt = <A>(place: Place, self: Effect.Effect<A>): Effect.Effect<A> =>
-  Effect.uninterruptible(
-    place === undefined
-      ? Effect.flatMap(Effect.forkDetach(Effect.interruptible(self)), Fiber.join)
-      : Effect.provideService(self, Run.InterruptibleBody, place.run.whileOwned)
-  )
+  Effect.uninterruptible(Effect.provideService(self, Run.InterruptibleBody, place?.run.whileOwned))

@@ -30,6 +30,7 @@ import * as Run from "../core/Run.ts"
 import * as StepPath from "../core/StepPath.ts"
 import * as Decision from "../policies/Decision.ts"
 import { end, type HookFailed, typed } from "./HookError.ts"
+import * as HookMatch from "./HookMatch.ts"
 import type { HookQueues } from "./HookQueue.ts"
 import { Active, type Registry } from "./HookRegistry.ts"
 import * as HookStep from "./HookStep.ts"
@@ -98,15 +99,22 @@ class HookedScope {
     return this.failures.toSorted((a, b) => (a.path < b.path ? -1 : Number(a.path > b.path)))[0]?.failed
   }
 
-  readonly intercept: Interceptor.Intercept = (call, proceed) =>
-    Effect.gen({ self: this }, function* () {
+  readonly intercept: Interceptor.Intercept = (call, proceed) => {
+    const isFor = ({ config }: Active) => HookMatch.ofCall(config.match, call)
+    const [pre, post] = [this.pre.filter(isFor), this.post.filter(isFor)]
+    return pre.length + post.length === 0 ? proceed(call.input) : this.around(call, proceed, { pre, post })
+  }
+
+  private around<A, E, R>(
+    call: Interceptor.Call,
+    proceed: (input: unknown) => Effect.Effect<A, E, R>,
+    { post, pre }: { readonly pre: ReadonlyArray<Active>; readonly post: ReadonlyArray<Active> }
+  ): Effect.Effect<A, E, R> {
+    return Effect.gen({ self: this }, function* () {
       const { registry } = this
-      const current = yield* Run.CurrentRun
       // Counted as the call itself is: branches that call different agents do not disturb each other.
-      const place = HookStep.below(current, `~hook/${StepPath.segment(call.agent)}`)
-      const input = yield* PreHooks.askAll(registry, place, { active: this.pre, call })
-      const changed = { ...call, input }
-      const post = PostHooks.matching(this.post, changed)
+      const place = HookStep.below(yield* Run.CurrentRun, `~hook/${StepPath.segment(call.agent)}`)
+      const input = yield* PreHooks.askAll(registry, place, { active: pre, call })
       if (post.length === 0) return yield* proceed(input)
       const startedAt = yield* now
       const exit = yield* Effect.exit(proceed(input))
@@ -114,15 +122,10 @@ class HookedScope {
       const duration = Duration.millis(Math.max(0, (yield* now) - startedAt))
       const path = place?.scope.path ?? ""
       const onFailed = (failed: HookFailed) => void this.failures.push({ path, failed })
-      yield* HookStep.unhurt(
-        place,
-        PostHooks.tellAll({ registry, queues: this.queues, active: post, onFailed }, place, {
-          scope: this.name,
-          call: changed,
-          exit,
-          duration
-        })
-      )
+      const telling = { registry, queues: this.queues, active: post, onFailed }
+      const ended = { scope: this.name, call: { ...call, input }, exit, duration }
+      yield* HookStep.unhurt(place, PostHooks.tellAll(telling, place, ended))
       return yield* exit
     })
+  }
 }

@@ -35,10 +35,6 @@ export interface Telling {
   readonly onFailed: (failed: HookFailed) => void
 }
 
-/** The hooks that a call is to be told to, whatever becomes of it. */
-export const matching = (active: ReadonlyArray<Active>, call: Intercepted): ReadonlyArray<Active> =>
-  active.filter(({ config }) => HookMatch.ofCall(config.match, call))
-
 /** Tells all, one after the other. */
 export const tellAll = (
   { active, onFailed, queues, registry }: Telling,
@@ -49,7 +45,6 @@ export const tellAll = (
     active,
     (active) => {
       const hook = registry.find(active.name, "post")
-      if (hook === undefined) return Effect.void
       const call = callEnded(hook, place, ended)
       const passed = HookMatch.passes(hook.where, call)
       if (HookMatch.isPassedOver(passed)) return Effect.void

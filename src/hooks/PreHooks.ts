@@ -20,7 +20,7 @@ interface Asked {
   readonly passed: Result.Result<boolean, unknown>
 }
 
-/** The input with which the call goes on. */
+/** The input with which the call goes on, as these hooks leave it. */
 export const askAll = (
   registry: Registry,
   place: HookStep.Place,
@@ -32,7 +32,6 @@ export const askAll = (
     (input, active) => {
       const hook = registry.find(active.name, "pre")
       const now = { ...call, input }
-      if (hook === undefined || !HookMatch.ofCall(active.config.match, now)) return Effect.succeed(input)
       if (hook.task !== undefined && !HookInput.isOf(hook.task, input)) return Effect.succeed(input)
       const passed = HookMatch.passes(hook.where, callOf(now))
       return HookMatch.isPassedOver(passed)

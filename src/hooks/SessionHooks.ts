@@ -46,7 +46,6 @@ const open = Effect.fnUntraced(function* (
 ): Effect.fn.Return<void> {
   const { place, registry, scope: subject } = entered
   const hook = registry.find(active.name, "session")
-  if (hook === undefined) return
   const before = opened.length
   const question: HookStep.Question<void> = {
     ...active,

@@ -30,7 +30,7 @@ import * as Task from "../core/Task.ts"
 import { Engine } from "../durable/Engine.ts"
 import type { EngineError, RunNotFound } from "../durable/RunError.ts"
 import * as Signal from "../durable/Signal.ts"
-import { ApprovalClosed, type ApprovalTimedOut, NotAddressed } from "./ApprovalError.ts"
+import type { ApprovalClosed, ApprovalTimedOut, NotAddressed } from "./ApprovalError.ts"
 import * as Requests from "./ApprovalRequests.ts"
 import { type Answer, type Message, type Reminder, request, type Settings } from "./ApprovalWait.ts"
 
@@ -205,22 +205,33 @@ const send = (
   value: Message
 ): Effect.Effect<void, SendError, Engine> =>
   Effect.gen(function* () {
-    const runId = Requests.idOfRun(run)
     const payload = yield* Signal.encode(message, value)
-    const { ended, requests } = yield* Requests.read(runId)
-    const state = requests.of(approval, key)
-    if (state !== undefined && state._tag !== "Open") {
-      const ending = state._tag === "Answered" ? { ending: state._tag, by: state.by } : { ending: state._tag }
-      return yield* new ApprovalClosed({ runId, approval, key, ...ending })
-    }
-    if (ended) return yield* new ApprovalClosed({ runId, approval, key, ending: "RunEnded" })
-    const { signal = Requests.signalOf(approval, key, 1), to = [] } = state?.request ?? {}
-    if (to.length > 0 && !to.includes(value.by)) {
-      return yield* new NotAddressed({ runId, approval, key, by: value.by, to })
-    }
+    const signal = yield* Requests.signalFor(run, { approval, key, by: value.by })
     const engine = yield* Engine
-    yield* engine.signal(runId, { name: signal, payload, id })
+    yield* engine.signal(Requests.idOfRun(run), { name: signal, payload, id })
   })
+
+const encoded = messageOf("answer", Schema.Json, Schema.String)
+
+/**
+ * Answers a request with a decision that is encoded already: for those who know `open` and not the approval itself.
+ *
+ * **Gotchas** Nothing checks the decision here. One that does not decode is set aside by the run (`SignalRejected`), which
+ * waits on. Prefer the approval's own `answer`.
+ *
+ * @category running
+ * @stability experimental
+ * @since 0.1.0
+ */
+export const answerEncoded = (
+  run: Requests.RunReference,
+  answer: Answer<Schema.Json, string> & Signal.SendOptions & { readonly approval: string; readonly key: string }
+): Effect.Effect<void, SendError, Engine> =>
+  send(
+    encoded,
+    { run, approval: answer.approval, key: answer.key, id: answer.id },
+    { _tag: "Answer", by: answer.by, decision: answer.decision }
+  )
 
 /**
  * The requests of a run that wait for an answer, oldest first, of all its approvals: what an inbox shows.

@@ -8,6 +8,7 @@ import * as StepPath from "../core/StepPath.ts"
 import { Engine } from "../durable/Engine.ts"
 import type { EngineError, RunNotFound } from "../durable/RunError.ts"
 import type { StoredEvent } from "../event-store/Envelope.ts"
+import { ApprovalClosed, NotAddressed } from "./ApprovalError.ts"
 
 /**
  * A request that waits for its answer.
@@ -132,4 +133,23 @@ export const read = (
     const requests = new Requests()
     yield* Stream.runForEach(engine.events(idOfRun(run)), (event) => Effect.sync(() => requests.apply(event)))
     return { requests, ended: endedAt !== undefined }
+  })
+
+/** The signal that reaches the request of this key from this person. One that was not asked for yet is the first. */
+export const signalFor = (
+  run: RunReference,
+  { approval, by, key }: { readonly approval: string; readonly key: string; readonly by: string }
+): Effect.Effect<string, ApprovalClosed | NotAddressed | EngineError | RunNotFound, Engine> =>
+  Effect.gen(function* () {
+    const runId = idOfRun(run)
+    const { ended, requests } = yield* read(runId)
+    const state = requests.of(approval, key)
+    if (state !== undefined && state._tag !== "Open") {
+      const ending = state._tag === "Answered" ? { ending: state._tag, by: state.by } : { ending: state._tag }
+      return yield* new ApprovalClosed({ runId, approval, key, ...ending })
+    }
+    if (ended) return yield* new ApprovalClosed({ runId, approval, key, ending: "RunEnded" })
+    const { signal = signalOf(approval, key, 1), to = [] } = state?.request ?? {}
+    if (to.length > 0 && !to.includes(by)) return yield* new NotAddressed({ runId, approval, key, by, to })
+    return signal
   })

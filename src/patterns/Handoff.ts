@@ -14,8 +14,8 @@
  *   B5. Before a leg is run again, the outputs of it and of the legs after it are undone, the latest first.
  *   B6. However a handoff ends without success, all legs are undone, the latest first: each output once, none twice.
  *       Inside a transaction, a handoff that succeeded is undone with it.
- *   B7. At each moment one leg holds the baton: each transfer is recorded, and begins where the one before it ended. What a
- *       leg does is recorded between the transfer to it and the next, also across a crash.
+ *   B7. At each moment one leg holds the baton: whenever it passes on, that is recorded, once, from the one who held it.
+ *       What a leg does is recorded between the baton's coming and its going, also across a crash.
  *   B8. A leg has a scope of its own in a run, below that of the first leg it would be undone with.
  *
  * Going back is undone by transactions in transactions: see `Saga`.

@@ -96,8 +96,10 @@ export interface Received<out A> {
  * Waits for the next message of this kind to whoever is at work here.
  *
  * **Details** Oldest first, each one once. Messages that came before are kept for the call of the lead that both belong to.
- * A report that is called twice at once has one mailbox. Outside a hierarchy nobody can send: it waits until it is
- * interrupted.
+ * A report has one mailbox for all its calls. Outside a hierarchy nobody can send: it waits until it is interrupted.
+ *
+ * **Gotchas** If it is interrupted in the moment in which its message comes, that message may be gone with it. Not in the
+ * body of a step of a run, which is a defect.
  *
  * @category running
  * @stability experimental

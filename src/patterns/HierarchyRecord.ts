@@ -55,7 +55,7 @@ export const recorded = <A extends Schema.Json>(name: string, change: Change<A>)
       const open = Context.get(context, Run.InterruptibleBody) ?? restore
       const asked =
         current === undefined
-          ? restore(live)
+          ? open(live)
           : Effect.provideService(current.run.step(current.scope, spec(name, live)), Run.InterruptibleBody, open)
       return Effect.onExit(asked, (exit) =>
         Effect.sync(() => {

@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Agent from "../core/Agent.ts"
+import { deepest, endless } from "./Nesting.ts"
 import type * as Pattern from "./Pattern.ts"
 import { type Issue, lines } from "./PatternInvalid.ts"
 import type * as PatternTemplate from "./PatternTemplate.ts"
@@ -30,10 +31,10 @@ type Path = Issue["path"]
 interface Place {
   readonly path: Path
   readonly report: (path: Path, message: string) => void
-  /** The data around this, to notice data that contains itself. */
-  readonly around: ReadonlyArray<unknown>
-  /** The templates this is made by, the outermost first. */
-  readonly templates: ReadonlyArray<string>
+  /** How many instances are around this one, those made by templates included. */
+  readonly depth: number
+  /** The templates this is made by, the outermost first, each with its parameters. */
+  readonly templates: ReadonlyArray<{ readonly name: string; readonly parameters: string }>
 }
 
 /** Who takes a place. */
@@ -88,6 +89,23 @@ const arityOf = (given: unknown): Slot.Arity => {
   return isData(given) && !("pattern" in given) && !("template" in given) ? "Record" : "One"
 }
 
+type TemplateUse = Place["templates"][number]
+
+/** The same template with the same parameters makes the same, for ever. With others it may come to an end. */
+const cycleTo = (use: TemplateUse, templates: Place["templates"]): string | undefined => {
+  const start = templates.findIndex(({ name, parameters }) => name === use.name && parameters === use.parameters)
+  if (start === -1) return undefined
+  return [...templates.slice(start), use].map(({ name }) => name).join(" -> ")
+}
+
+/** What a template makes is reported where the template is used. */
+const madeBy = (use: TemplateUse, { depth, path, report, templates }: Place): Place => ({
+  path: [],
+  report: (inner, message) => report(path, `template "${use.name}" makes ${lines([{ path: inner, message }]).join()}`),
+  depth,
+  templates: [...templates, use]
+})
+
 class Assembly {
   readonly issues: Array<Issue> = []
   private instances = 0
@@ -103,15 +121,17 @@ class Assembly {
   document(data: unknown): Resolved {
     const place = this.outside()
     if (!isData(data)) return missing(place, "is not the data of an instance")
+    const issue = endless(data)
+    if (issue !== undefined) return missing(inner(place, ...issue.path), issue.message)
     const { where, ...instance } = data
     this.where = this.objectAt(inner(place, "where"), where)
     for (const name of Object.keys(this.where)) this.besides(name, place)
-    return this.instance(instance, { ...place, around: [data] })
+    return this.instance(instance, place)
   }
 
   private outside(...path: Path): Place {
     const report = (path: Path, message: string) => void this.issues.push({ path, message })
-    return { path, report, around: [], templates: [] }
+    return { path, report, depth: 0, templates: [] }
   }
 
   private member(value: unknown, place: Place): Resolved {
@@ -143,11 +163,11 @@ class Assembly {
 
   private instance(data: unknown, place: Place): Resolved {
     if (!isData(data)) return missing(place, "is neither the name of an agent nor an instance")
-    if (place.around.includes(data)) return missing(place, "contains itself")
+    if (place.depth > deepest) return missing(place, `is nested more than ${deepest} deep`)
     this.instances++
     if (this.instances === mostInstances) place.report(place.path, `is one instance too many: ${mostInstances}`)
     if (this.instances >= mostInstances) return standIn("?")
-    const here = { ...place, around: [...place.around, data] }
+    const here = { ...place, depth: place.depth + 1 }
     return "template" in data ? this.ofTemplate(data, here) : this.ofPattern(data, here)
   }
 
@@ -157,25 +177,16 @@ class Assembly {
     const parameters = this.objectAt(inner(place, "parameters"), data["parameters"])
     const template = this.find("template", data, place)
     if (template === undefined) return standIn(name)
-    if (place.templates.includes(template.name)) {
-      const cycle = [...place.templates.slice(place.templates.indexOf(template.name)), template.name]
-      return missing(place, `template "${template.name}" leads to itself: ${cycle.join(" -> ")}`, name)
-    }
+    const use = { name: template.name, parameters: JSON.stringify(parameters) }
+    const cycle = cycleTo(use, place.templates)
+    if (cycle !== undefined) return missing(place, `template "${use.name}" leads to itself: ${cycle}`, name)
     const expanded = template.expand(parameters)
     if (Result.isFailure(expanded)) {
       for (const { message, path } of expanded.failure) place.report([...place.path, "parameters", ...path], message)
       return standIn(name)
     }
-    return this.instance(
-      { ...expanded.success, name },
-      {
-        path: [],
-        report: (path, message) =>
-          place.report(place.path, `template "${template.name}" makes ${lines([{ path, message }]).join()}`),
-        around: place.around,
-        templates: [...place.templates, template.name]
-      }
-    )
+    const made = this.instance({ ...expanded.success, name: name === "" ? "?" : name }, madeBy(use, place))
+    return name === "" ? standIn("?") : made
   }
 
   private ofPattern(data: Data, place: Place): Resolved {

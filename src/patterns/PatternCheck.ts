@@ -2,6 +2,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
@@ -19,33 +20,45 @@ const strict = { errors: "all", onExcessProperty: "error" } as const
 
 /** Checks options given as values, and adds defaults. */
 export const construct = (schema: Schema.Struct<any>, options: Values): Checked =>
-  checked(schema, Effect.runSyncExit(schema.makeEffect(options as never, { parseOptions: strict })))
+  fielded(schema, options, {
+    kind: "option",
+    read: (known) => Effect.runSyncExit(schema.makeEffect(known as never, { parseOptions: strict }))
+  })
 
 /** Reads options given as JSON, and adds defaults. `kind`: what an option is called there. */
 export const decode = (schema: Schema.Struct<any>, kind = "option"): ((options: Values) => Checked) => {
-  let read: ((options: unknown) => Exit.Exit<any, SchemaIssue.Issue>) | undefined
+  let decoder: ((options: unknown) => Exit.Exit<any, SchemaIssue.Issue>) | undefined
   return (options) => {
-    read ??= SchemaParser.decodeUnknownExit(Schema.toCodecJson(schema) as unknown as Task.DataSchema, strict)
-    return checked(schema, read(options), kind)
+    decoder ??= SchemaParser.decodeUnknownExit(Schema.toCodecJson(schema) as unknown as Task.DataSchema, strict)
+    return fielded(schema, options, { kind, read: decoder })
   }
+}
+
+/** Names that are no fields are looked for here: a struct without fields would let them pass. */
+const fielded = (
+  { fields }: Schema.Struct<any>,
+  given: Values,
+  { kind, read }: { readonly kind: string; readonly read: (known: Values) => Exit.Exit<any, SchemaIssue.Issue> }
+): Checked => {
+  const entries = Object.entries(given)
+  const strangers = entries.flatMap(([name]) =>
+    Object.hasOwn(fields, name) ? [] : [{ path: [name], message: unknownName(kind, name, Object.keys(fields)) }]
+  )
+  const exit = read(Object.fromEntries(entries.filter(([name]) => Object.hasOwn(fields, name))))
+  const issues = [...strangers, ...issuesOf(exit)]
+  return issues.length > 0 ? Result.fail(issues) : Result.succeed(Exit.getSuccess(exit).pipe(Option.getOrThrow))
 }
 
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
 
-const checked = (schema: Schema.Struct<any>, exit: Exit.Exit<any, SchemaIssue.Issue>, kind = "option"): Checked => {
-  if (Exit.isSuccess(exit)) return Result.succeed(exit.value)
+const issuesOf = (exit: Exit.Exit<unknown, SchemaIssue.Issue>): ReadonlyArray<Issue> => {
+  if (Exit.isSuccess(exit)) return []
   const issue = Cause.findErrorOption(exit.cause)
   if (issue._tag === "None") throw Cause.squash(exit.cause)
-  return Result.fail(
-    formatIssue(issue.value).issues.map(({ message, path: keys }) => {
-      const path = (keys ?? []).map((key) => pathKey(typeof key === "object" ? key.key : key))
-      const isStranger = path.length === 1 && !Object.hasOwn(schema.fields, path[0]!)
-      return {
-        path,
-        message: isStranger ? unknownName(kind, String(path[0]), Object.keys(schema.fields)) : message
-      }
-    })
-  )
+  return formatIssue(issue.value).issues.map(({ message, path }) => ({
+    path: (path ?? []).map((key) => pathKey(typeof key === "object" ? key.key : key)),
+    message
+  }))
 }
 
 const pathKey = (key: PropertyKey): string | number => (typeof key === "symbol" ? String(key) : key)

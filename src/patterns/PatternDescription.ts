@@ -105,7 +105,9 @@ const jsonSchema = (schema: Schema.Constraint): JsonSchema => {
 
 /** JSON Schema knows the fields; their defaults are what reading an object without them gives. */
 const ofFields = (schema: Schema.Struct<any>): JsonSchema => {
-  const described = jsonSchema(schema)
+  // A struct without fields would allow anything.
+  const described: JsonSchema =
+    Object.keys(schema.fields).length > 0 ? jsonSchema(schema) : { type: "object", additionalProperties: false }
   const properties = Object.entries((described["properties"] ?? {}) as { readonly [field: string]: JsonSchema })
   return {
     ...described,

@@ -6,7 +6,7 @@
  *
  * Invariants (checked by `test/patterns/PatternLibrary.test.ts`):
  *
- *   N1. A name stands for one pattern or template: a second one is refused when the library is made.
+ *   N1. A name stands for one pattern, one template, one agent: a second one is refused.
  *   N2. Data that describes a valid instance makes an agent that answers as the one made in code does.
  *   N3. Data that does not, makes nothing: all that is wrong is reported at once, each with its path, and nothing else.
  *   N4. What is described is what is accepted: options by their JSON Schema, slots by arity, counts and tasks.

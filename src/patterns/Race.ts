@@ -103,7 +103,6 @@ interface Course {
 const race = ({ agents, name, settles, stagger }: Course, input: unknown) => {
   const started = agents.map(() => Deferred.makeUnsafe<void>())
   const failed = agents.map(() => Deferred.makeUnsafe<Failure<unknown>>())
-  let contenders = agents.length
 
   /** A4 */
   const turnOf = (place: number): Effect.Effect<unknown> => {
@@ -114,13 +113,12 @@ const race = ({ agents, name, settles, stagger }: Course, input: unknown) => {
     )
   }
 
-  /** A1: who has failed waits with the others; the last one ends the race. */
+  /** A1: who has failed waits for the others to fail. */
   const lose = (place: number, error: unknown) =>
-    Effect.gen(function* () {
-      yield* Deferred.succeed(failed[place]!, { agent: agents[place]!.name, error })
-      if (--contenders > 0) return yield* Effect.never
-      return yield* new AllFailed({ race: name, failures: yield* Effect.all(failed.map(Deferred.await)) })
-    })
+    Deferred.succeed(failed[place]!, { agent: agents[place]!.name, error }).pipe(
+      Effect.andThen(Effect.all(failed.map(Deferred.await))),
+      Effect.flatMap((failures) => Effect.fail(new AllFailed({ race: name, failures })))
+    )
 
   const contend = (agent: Agent.Any, place: number) => {
     const call: Effect.Effect<any, any, any> = Effect.suspend(() => agent.run(input))

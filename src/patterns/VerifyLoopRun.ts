@@ -51,17 +51,17 @@ export interface Settings {
 }
 
 /** What has been tried so far. */
-export interface Progress {
+interface Progress {
   /** By number. */
   readonly rounds: ReadonlyArray<AnyRound>
   /** The best of each wave. The last of them is what the next attempt is told of. */
   readonly heads: ReadonlyArray<AnyRound>
 }
 
-export const nothingYet: Progress = { rounds: [], heads: [] }
+const nothingYet: Progress = { rounds: [], heads: [] }
 
 /** The progress after a wave. */
-export const after = ({ heads, rounds }: Progress, wave: ReadonlyArray<AnyRound>): Progress => {
+const after = ({ heads, rounds }: Progress, wave: ReadonlyArray<AnyRound>): Progress => {
   const head = best(wave)
   return head === undefined ? { heads, rounds } : { rounds: [...rounds, ...wave], heads: [...heads, head] }
 }
@@ -70,7 +70,7 @@ export const after = ({ heads, rounds }: Progress, wave: ReadonlyArray<AnyRound>
 type Outcome = Exclude<Decision<unknown>, Stop> | Reason
 
 /** What follows: what the strategy says, unless that is another round which a limit forbids. */
-export const decide = (settings: Settings, { heads, rounds }: Progress): Outcome => {
+const decide = (settings: Settings, { heads, rounds }: Progress): Outcome => {
   const decision: Decision<unknown> = settings.strategy.decide(rounds as [AnyRound])
   if (decision._tag === "Answer") return decision
   if (decision._tag === "Stop") return { _tag: "Stopped", strategy: settings.strategy.name }

@@ -77,7 +77,7 @@ type Until = { readonly _tag: "Within"; readonly duration: number } | { readonly
 
 const bounded = <A, E, R>(effect: Effect.Effect<A, E, R>, until: Until): Effect.Effect<A, E | DeadlineExceeded, R> => {
   const decide = Effect.map(Clock.currentTimeMillis, (now) => {
-    const at = until._tag === "At" ? until.at : now + until.duration
+    const at = Math.ceil(until._tag === "At" ? until.at : now + until.duration)
     return { at, isOver: at <= now }
   })
   const facts = until._tag === "At" ? until.at : until.duration

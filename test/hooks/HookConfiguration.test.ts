@@ -72,7 +72,17 @@ describe("configuration", () => {
   it.effect("G2: changes made in several processes at once all hold", () =>
     Effect.gen(function* () {
       const state = Memory.makeState()
-      const processes = yield* Effect.forEach([1, 2, 3], () => Layer.build(layerOf([sign("a")], {}, state)))
+      // Everyone has read before anyone writes.
+      const slow = Layer.effect(
+        CurrentHookStore,
+        Effect.map(Persistence, (persistence): HookStore => {
+          const store = ofPersistence(persistence)
+          return { ...store, all: Effect.tap(store.all, () => Effect.yieldNow) }
+        })
+      ).pipe(Layer.provide(Memory.storesOf(state)))
+      const processes = yield* Effect.forEach([1, 2, 3], () =>
+        Layer.build(Layer.fresh(layerOf([sign("a")], {}, state).pipe(Layer.provide(slow))))
+      )
       const changes: ReadonlyArray<Hook.HookChanges> = [{ order: 4 }, { required: true }, { enabled: false }]
       yield* Effect.forEach(changes, (change, index) => Effect.provide(configure("a", change), processes[index]!), {
         concurrency: "unbounded"
@@ -178,11 +188,11 @@ describe("executions", () => {
         ({ attributes, id }) => id === "tutti_hook_executions_total" && attributes?.["hook"] === "audited"
       )
       assert.deepStrictEqual(count?.attributes, { hook: "audited", phase: "pre", outcome: "Failed" })
-      assert.strictEqual((count?.state as { readonly count: number }).count, 3)
+      assert.strictEqual((count!.state as { readonly count: number }).count, 3)
       const durations = metrics.find(
         ({ attributes, id }) => id === "tutti_hook_duration_seconds" && attributes?.["hook"] === "audited"
       )
-      assert.strictEqual((durations?.state as { readonly count: number }).count, 3)
+      assert.strictEqual((durations!.state as { readonly count: number }).count, 3)
     })
   )
 })

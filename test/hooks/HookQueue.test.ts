@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Duration, Effect, Exit, Layer, Option, Queue } from "effect"
+import { Cause, Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Queue } from "effect"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/backends/Memory.ts"
-import { Agent, EventStore, Hook, Orchestration, QueueFull, StreamId, WorkQueueDriver } from "../../src/index.ts"
+import { Agent, EventStore, Hook, Orchestration, StreamId, WorkQueueDriver, WorkQueueError } from "../../src/index.ts"
 import { layerOf, quiet, Say, speaker } from "./parts.ts"
 
 /** Lets time pass until it holds. */
@@ -16,6 +16,16 @@ const until = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, 
 
 const deadLetters = (hook: string) => Hook.Hooks.use((hooks) => hooks.deadLetters(hook))
 const alice = speaker("alice").pipe(Agent.transform(Hook.hooked("talk")))
+
+const stream = (name: string) => StreamId.make(name)
+const append = (name: string, ...types: ReadonlyArray<string>) =>
+  EventStore.EventStore.use((store) =>
+    store.append(
+      stream(name),
+      types.map((type) => ({ type, data: {} })),
+      "Any"
+    )
+  )
 
 describe("post hooks through the queue", () => {
   it.effect("are told later, with the values that they ask for", () =>
@@ -110,6 +120,57 @@ describe("post hooks through the queue", () => {
     })
   )
 
+  it.effect("Q1: an offer whose answer was lost, and that is made again, is one item: of a call, and of an event", () =>
+    Effect.gen(function* () {
+      const state = Memory.makeState()
+      const told: Array<string> = []
+      const hooks = [
+        Hook.post("report", {
+          delivery: "queue",
+          run: ({ agent }, { idempotencyKey }) => Effect.sync(() => void told.push(`${agent} ${idempotencyKey !== ""}`))
+        }),
+        Hook.event("notify", { events: ["A"], run: ({ type }) => Effect.sync(() => void told.push(type)) })
+      ]
+      let offers = 0
+      const lossy = Layer.effect(
+        WorkQueueDriver,
+        Effect.map(WorkQueueDriver, (driver): WorkQueueDriver["Service"] => ({
+          ...driver,
+          offer: (...offered) =>
+            Effect.flatMap(driver.offer(...offered), (answer) =>
+              ++offers % 2 === 1
+                ? Effect.fail(new WorkQueueError({ operation: "add items", retryable: true, cause: "cut off" }))
+                : Effect.succeed(answer)
+            )
+        }))
+      )
+      const Job = Orchestration.make("Job", {
+        ...Say,
+        key: () => "one",
+        run: (input) => Effect.orDie(alice.run(input))
+      })
+      const layer = Job.layer.pipe(
+        Layer.provideMerge(Hook.layer(hooks, quiet).pipe(Layer.provide(lossy))),
+        Layer.provideMerge(Memory.layerOf(state))
+      )
+      yield* Effect.gen(function* () {
+        const run = yield* Effect.forkChild(Job.run({ text: "a" }))
+        yield* until(
+          Effect.sync(() => told.length),
+          (count) => count === 1
+        )
+        yield* Fiber.join(run)
+        yield* append("s/1", "A")
+        yield* until(
+          Effect.sync(() => offers),
+          (count) => count === 4
+        )
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(told, ["alice true", "A"])
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
   it.effect("H5: an offer that does not get through is a failure of the hook", () =>
     Effect.gen(function* () {
       const state = Memory.makeState()
@@ -122,27 +183,22 @@ describe("post hooks through the queue", () => {
           offer: () =>
             Effect.suspend(() => {
               offers++
-              return Effect.die(new QueueFull({ queue: "hooks/report", capacity: 1 }))
+              return Effect.fail(new WorkQueueError({ operation: "add items", retryable: true, cause: "down" }))
             })
         }))
       )
-      const run = (required: boolean) =>
-        alice.run({ text: "a" }).pipe(
-          Effect.provide(
-            Hook.layer([hook(required)], quiet).pipe(Layer.provide(full), Layer.provideMerge(Memory.storesOf(state)))
-          ),
-          Effect.exit,
-          Effect.forkChild,
-          Effect.tap(() => TestClock.adjust("10 seconds")),
-          Effect.flatMap((fiber) =>
-            Effect.flatten(
-              Effect.map(
-                Effect.sync(() => fiber.pollUnsafe()!),
-                (exit) => exit
-              )
-            )
-          )
+      const run = Effect.fnUntraced(function* (required: boolean) {
+        const layer = Hook.layer([hook(required)], quiet).pipe(
+          Layer.provide(full),
+          Layer.provideMerge(Memory.storesOf(state))
         )
+        const fiber = yield* Effect.forkChild(Effect.exit(Effect.provide(alice.run({ text: "a" }), layer)))
+        yield* until(
+          Effect.sync(() => fiber.pollUnsafe()),
+          (exit) => exit !== undefined
+        )
+        return yield* Fiber.join(fiber)
+      })
       assert.deepStrictEqual(yield* run(false), Exit.succeed("alice(a)"))
       assert.strictEqual(offers, 3)
       const exit = yield* run(true)
@@ -173,16 +229,6 @@ describe("post hooks through the queue", () => {
 })
 
 describe("event hooks", () => {
-  const stream = (name: string) => StreamId.make(name)
-  const append = (name: string, ...types: ReadonlyArray<string>) =>
-    EventStore.EventStore.use((store) =>
-      store.append(
-        stream(name),
-        types.map((type) => ({ type, data: {} })),
-        "Any"
-      )
-    )
-
   it.effect("Q1, Q3: each event that matches is told once to each hook, in the order of its stream", () =>
     Effect.gen(function* () {
       const told: Array<string> = []
@@ -283,7 +329,7 @@ describe("event hooks", () => {
         retry: { times: 1, delay: "1 day" },
         run: () => Effect.fail("down")
       })
-      const event = Hook.event("notify", { events: ["A"], retry: { times: 0 }, run: () => Effect.void })
+      const event = Hook.event("notify", { events: ["A"], retry: { times: 2 }, run: () => Effect.void })
       yield* Effect.gen(function* () {
         yield* alice.run({ text: "a" })
         yield* until(

@@ -237,6 +237,48 @@ describe("a run that is recovered", () => {
     })
   )
 
+  it.effect("G4: a hook that the program has no more fails, and ends the scope if it is required", () =>
+    Effect.gen(function* () {
+      const phases = ["pre", "post", "queued", "session"] as const
+      for (const phase of phases) {
+        for (const required of [false, true]) {
+          const { held, hold, inProcess, release } = yield* setUp
+          const gone = {
+            pre: Hook.pre("gone", { required, match: { agents: ["alice"] }, run: () => Hook.pass }),
+            post: Hook.post("gone", { required, match: { agents: ["alice"] }, run: () => Effect.void }),
+            queued: Hook.post("gone", {
+              required,
+              match: { agents: ["alice"] },
+              delivery: "queue",
+              run: () => Effect.void
+            }),
+            session: Hook.session("gone", { required, open: () => Effect.void })
+          }[phase]
+          const body = Effect.andThen(hold, speaker("alice").run({ text: "a" })).pipe(
+            Effect.map((said) => [said]),
+            Hook.hooked("talk")
+          )
+          yield* inProcess([gone, upper], body, (job) => Effect.andThen(job.start({}), held))
+          yield* release
+          const exit = yield* inProcess([upper], body, (job) =>
+            Effect.gen(function* () {
+              const awaited = yield* Effect.forkChild(
+                Effect.flatMap(job.start({}), (handle) => Effect.exit(handle.await))
+              )
+              while (awaited.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
+              return yield* Fiber.join(awaited)
+            })
+          )
+          // A session that was open is recorded as such.
+          const reason = "its code is not part of this program"
+          const failed = { hook: "gone", phase: phase === "pre" ? "pre" : "post", subject: "alice", reason } as const
+          const fails = required && phase !== "session"
+          assert.deepStrictEqual(exit, fails ? Exit.fail(new HookFailed(failed)) : Exit.succeed(["alice(a)"]))
+        }
+      }
+    })
+  )
+
   it.effect("H7: opens its sessions anew; one that does not open again is listed, and the run goes on", () =>
     Effect.gen(function* () {
       const { held, hold, inProcess, release } = yield* setUp

@@ -1,11 +1,14 @@
 /** A1 to A8 in runs: whatever happens to the process, each request gets its own answer. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Schema, Stream } from "effect"
+import * as Agent from "../../src/core/Agent.ts"
 import type { Engine } from "../../src/durable/Engine.ts"
 import type { RunHandle } from "../../src/durable/RunHandle.ts"
 import * as Step from "../../src/durable/Step.ts"
 import * as Timer from "../../src/durable/Timer.ts"
 import * as Approval from "../../src/patterns/Approval.ts"
+import * as Verdict from "../../src/patterns/Verdict.ts"
+import * as VerifyLoop from "../../src/patterns/VerifyLoop.ts"
 import { CrashSweep } from "../../src/testing/index.ts"
 import { everywhere } from "../durable/everywhere.ts"
 import { define, world, type World } from "../durable/program.ts"
@@ -173,15 +176,15 @@ everywhere(
         const end = yield* Effect.catchTag(reminded(world).run({ version: "v1" }), "ApprovalTimedOut", (error) =>
           Effect.succeed(error.message)
         )
-        return yield* world.agent("after").run({ text: String(end) })
+        // The clock begins at 0: the deadline is the one that was fixed when it was asked for.
+        const days = (yield* Step.now) / (24 * 3600 * 1000)
+        return yield* world.agent("after").run({ text: `${days} days: ${String(end)}` })
       }),
     {
       needsEngine: false,
-      expected: Exit.succeed(
-        'after(None of ann answered request "KEY" of approval "deploy" within 10d.)'.replace("KEY", "deploy")
-      ),
+      expected: Exit.succeed('after(10 days: None of ann answered request "deploy" of approval "deploy" within 10d.)'),
       effects: [
-        'after None of ann answered request "deploy" of approval "deploy" within 10d.',
+        'after 10 days: None of ann answered request "deploy" of approval "deploy" within 10d.',
         "mail v1 ann 1",
         "mail v1 ann 2",
         "mail v1 ann 3"
@@ -250,6 +253,45 @@ everywhere(
       drive: (handle) => driven(Effect.andThen(untilOpen(handle, 2), answer(handle, 1))),
       expected: Exit.succeed("after(ann)"),
       effects: ["after ann"]
+    }
+  )
+)
+
+const review = Approval.make("review", {
+  request: { text: Schema.String },
+  decision: Verdict.schema(Schema.String),
+  timeout: "30 days"
+})
+everywhere(
+  define(
+    "A1: a person as the verifier of a loop, each round under a key of its own",
+    (world) =>
+      VerifyLoop.make("essay", {
+        attempt: {
+          agent: world.agent("writer"),
+          input: (topic: string, last) => ({ text: `${topic}${last?.feedback ?? ""}` })
+        },
+        verify: { agent: review.pipe(Agent.mapOutput(({ decision }) => decision)), input: (text) => ({ text }) }
+      }).run("a"),
+    {
+      error: Schema.Union([Approval.ApprovalTimedOut, VerifyLoop.NotAccepted.schema(Schema.String, Schema.String)]),
+      drive: (handle) =>
+        driven(
+          Effect.forEach([Verdict.rejected("!"), Verdict.accepted()], (decision, index) =>
+            Effect.andThen(
+              untilOpen(handle, index + 1),
+              review
+                .answer(handle, index === 0 ? "essay/round/review" : "essay/round#2/review", {
+                  by: "ann",
+                  decision,
+                  id: uuid(index)
+                })
+                .pipe(Effect.catchTag("ApprovalClosed", () => Effect.void))
+            )
+          )
+        ),
+      expected: Exit.succeed("writer(a!)"),
+      effects: ["writer a", "writer a!"]
     }
   )
 )

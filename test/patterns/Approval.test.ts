@@ -89,6 +89,19 @@ describe("answers", () => {
     })
   )
 
+  it.effect("A1: the second request of a key is never taken for one whose key looks like it", () =>
+    inRun(Step.all({ again: Effect.flatMap(ask("a"), () => ask("a")), other: ask("a#2") }), (handle) =>
+      Effect.gen(function* () {
+        yield* until(handle, "ApprovalRequested", 2)
+        yield* expense.answer(handle, "a", says("ann"))
+        yield* until(handle, "ApprovalRequested", 3)
+        yield* expense.answer(handle, "a", says("bob"))
+        yield* expense.answer(handle, "a#2", says("cy"))
+        assert.deepStrictEqual(yield* handle.await, { again: "a bob true", other: "a#2 cy true" })
+      })
+    )
+  )
+
   it.effect("A1: without a key, the place in the program is the key", () => {
     const plain = Approval.make("ok", { request: {}, decision: Schema.Boolean })
     const asked = Effect.map(plain.run({}), ({ by }) => by)
@@ -363,6 +376,29 @@ describe("time", () => {
       })
     )
   })
+
+  it.effect("A7: interrupted at any moment, nothing is left running", () =>
+    Effect.gen(function* () {
+      let active = 0
+      const { deploy, sent } = setUp(() =>
+        Effect.sync(() => active++).pipe(
+          Effect.andThen(Effect.sleep("2 days")),
+          Effect.ensuring(Effect.sync(() => active--))
+        )
+      )
+      for (let seed = 0; seed < 40; seed++) {
+        const fiber = yield* start(deploy.run({ id: "a" }))
+        yield* TestClock.adjust((seed * 7919 * 3600 * 1000) % (9 * day))
+        yield* Fiber.interrupt(fiber)
+        assert.strictEqual(active, 0)
+        assert.strictEqual((fiber as unknown as { _children?: Set<unknown> })._children?.size ?? 0, 0)
+        const before = sent.length
+        yield* TestClock.adjust("20 days")
+        assert.strictEqual(sent.length, before)
+      }
+      assert.isAbove(sent.length, 10)
+    })
+  )
 
   it.effect("outside a run it waits until its time is up, and reminds", () =>
     Effect.gen(function* () {

@@ -77,6 +77,28 @@ describe("Debate", () => {
       })
   )
 
+  it.effect("B2: debaters who speak simultaneously do not wait for each other", () =>
+    Effect.gen(function* () {
+      const slow = (speaking: "alternate" | "simultaneous") =>
+        Debate.make("debate", {
+          debaters: debaters(["a", "b", "c"], () => 1000).debaters,
+          judge: ({ transcript }) => shown(transcript),
+          rounds: 2,
+          speaking
+        }).run("tea?")
+      const both = yield* Effect.forEach(["alternate", "simultaneous"] as const, (speaking) =>
+        Effect.forkChild(slow(speaking))
+      )
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(
+        both.map((fiber) => fiber.pollUnsafe() !== undefined),
+        [false, true]
+      )
+      yield* TestClock.adjust("4 seconds")
+      assert.deepStrictEqual(yield* Effect.forEach(both, Fiber.join), Array(2).fill("a1 b1 c1 a2 b2 c2"))
+    })
+  )
+
   it.effect("B3: judges and debaters are agents with schemas", () =>
     Effect.gen(function* () {
       const Argue = Task.make("Argue", { input: Debate.turn(Schema.String, Schema.Int), output: Schema.Int })

@@ -187,7 +187,7 @@ const line = ({
   return type === "StepCompleted" ? [`${type} ${path}`] : []
 }
 
-describe("B7, B8: transfers in the log", () => {
+describe("B7, B8: the baton in the log", () => {
   it.effect("read like the handoff, and its blocks", () => {
     const steps = job()
     return Effect.gen(function* () {
@@ -198,7 +198,7 @@ describe("B7, B8: transfers in the log", () => {
   })
 
   it.effect(
-    "one holder at a time, whatever crashes: each transfer once, and steps only of who holds the baton",
+    "one holder at a time, whatever crashes: each passing once, and steps only of who holds the baton",
     () =>
       Effect.gen(function* () {
         const report = yield* CrashSweep.run(

@@ -444,7 +444,7 @@ it.effect("H7: an engine that stops does not wait for those who wait for a messa
       run: () => Effect.as(Effect.orDie(team.run()), "")
     })
     yield* Effect.andThen(job.start({}), Deferred.await(began)).pipe(
-      Effect.provide(job.layer.pipe(Layer.provideMerge(Memory.layer)))
+      Effect.provide(job.layer.pipe(Layer.provideMerge(Memory.layerOf(Memory.makeState(), { grace: "1 hour" }))))
     )
   })
 )

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Exit, Fiber, Random, Schema } from "effect"
-import { Agent, ContractViolation, Hierarchy, Signal, Task } from "../../src/index.ts"
+import { Agent, ContractViolation, Hierarchy, Run, Signal, Task } from "../../src/index.ts"
+import { SeededScheduler } from "../../src/testing/index.ts"
 
 class Broken extends Schema.TaggedError<Broken>()("Broken", { by: Schema.String }) {}
 class Denied extends Schema.TaggedError<Denied>()("Denied", {}) {}
@@ -491,6 +492,65 @@ describe("H5: messages go along the edges", () => {
         }
       })
       assert.deepStrictEqual(yield* team.run(), ["x", "y", "z"])
+    })
+  )
+
+  it.effect("under seeds, whoever gives up when: each message is heard once, and nobody sleeps beside one", () =>
+    Effect.gen(function* () {
+      const texts = ["1", "2", "3", "4", "5", "6"]
+      for (let seed = 1; seed <= 300; seed++) {
+        const heard: Array<string> = []
+        const hearing = Effect.uninterruptibleMask((restore) =>
+          Hierarchy.receive(Note).pipe(
+            Effect.provideService(Run.InterruptibleBody, restore),
+            Effect.map(({ value }) => void heard.push(value))
+          )
+        )
+        const givesUp = Effect.gen(function* () {
+          const fiber = yield* Effect.forkChild(hearing)
+          yield* turns(yield* Random.nextIntBetween(0, 6))
+          yield* Fiber.interrupt(fiber)
+        })
+        const all = Effect.gen(function* () {
+          const patient = yield* Effect.forkChild(Effect.forever(hearing))
+          for (let turn = 0; turn < 5000 && heard.length < texts.length; turn++) yield* Effect.yieldNow
+          yield* Fiber.interrupt(patient)
+        })
+        const team = Hierarchy.make("team", {
+          reports: { dev: composed("dev", Effect.andThen(Effect.repeat(givesUp, { times: 7 }), all)) },
+          lead: (_: void, { delegate, send }) => {
+            const sending = Effect.forEach(texts, (text) => Effect.andThen(turns(1), send("dev", Note, text)))
+            return Effect.all([sending, delegate("dev", undefined)], { concurrency: "unbounded" })
+          }
+        })
+        yield* SeededScheduler.withSeed(seed)(team.run())
+        assert.deepStrictEqual(heard.toSorted(), texts, `seed ${seed}`)
+      }
+    })
+  )
+
+  it.effect("under seeds, a message that comes while its recipient lies down to wait wakes it", () =>
+    Effect.gen(function* () {
+      const team = Hierarchy.make("team", {
+        reports: {
+          dev: composed(
+            "dev",
+            Effect.map(Hierarchy.receive(Note), ({ value }) => value)
+          )
+        },
+        lead: (_: void, { delegate, send }) =>
+          Effect.gen(function* () {
+            const dev = yield* Effect.forkChild(delegate("dev", undefined))
+            yield* turns(yield* Random.nextIntBetween(0, 3))
+            yield* send("dev", Note, "hi")
+            for (let turn = 0; turn < 500 && dev.pollUnsafe() === undefined; turn++) yield* Effect.yieldNow
+            return dev.pollUnsafe()
+          })
+      })
+      for (let seed = 1; seed <= 300; seed++) {
+        const exit = yield* SeededScheduler.withSeed(seed)(team.run())
+        assert.deepStrictEqual(exit, Exit.succeed("hi"), `seed ${seed}`)
+      }
     })
   )
 })

@@ -42,19 +42,20 @@ describe("Swarm in a run", () => {
 
   // One answer decides, and another one, at the same moment, lets the next member begin. In which order they are heard
   // may differ from the order in which they are recorded, and is another one on replay.
-  const beside = (name: string, turns: number) =>
+  const hesitate = (turns: number): Effect.Effect<void> =>
+    turns === 0 ? Effect.void : Effect.andThen(Effect.yieldNow, hesitate(turns - 1))
+  const beside = (name: string, turns: number, timing: { readonly takes?: string } = {}) =>
     define(
       name,
       (here) =>
         Effect.gen(function* () {
-          const [yes, nothing] = members(here, ["1 second", "1 second"]) as [Members[0], Members[0]]
           const swarm = Swarm.make("swarm", {
             members: [
               Agent.transform(
-                yes,
-                Effect.tap(() => Effect.repeat(Effect.yieldNow, { times: turns }))
+                here.agent("m0"),
+                Effect.tap(() => hesitate(turns))
               ),
-              nothing,
+              here.agent("m1", timing),
               here.agent("m2"),
               here.agent("m3"),
               here.agent("m4")
@@ -70,17 +71,17 @@ describe("Swarm in a run", () => {
       { expected: Exit.succeed("yes"), effects: [] }
     )
   everywhere(beside("a vote that decides beside an abstention", 0))
-  everywhere(beside("a vote that decides, heard later than recorded", 4))
+  everywhere(beside("a vote that decides, heard later than recorded", 2))
 
   it.effect(
     "W7: whom a run has asked, its replay asks, too",
     () =>
       CrashSweep.check(
         () => {
-          const made = beside("beside", 0).make()
+          const made = beside("beside", 0, { takes: "1 second" }).make()
           return { ...made, input: {}, key: "one" }
         },
-        { seeds: 20 }
+        { seeds: 40 }
       ),
     60_000
   )

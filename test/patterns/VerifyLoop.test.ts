@@ -166,16 +166,16 @@ describe("answers", () => {
 
   it.effect("K2: a wave knows of the best of the wave before", () =>
     Effect.gen(function* () {
-      const { asked, loop, most } = scripted(rounds(no(1, 0.2), no(2, 0.8), no(3, 0.5), no(4, 0.6)), {
+      const { asked, loop, most } = scripted(rounds(no(1, 0.8), no(2, 0.2), no(3, 0.5), no(4, 0.6)), {
         attempt: "1 second"
       })
       const run = loop({ strategy: VerifyLoop.bestOf(4, { atOnce: 2 }) }).run({})
-      assert.strictEqual((yield* pass(yield* start(run), "1 second")).candidate, 2)
+      assert.strictEqual((yield* pass(yield* start(run), "1 second")).candidate, 1)
       assert.deepStrictEqual(asked, [
         { candidate: undefined, feedback: undefined },
         { candidate: undefined, feedback: undefined },
-        { candidate: 2, feedback: "not 2" },
-        { candidate: 2, feedback: "not 2" }
+        { candidate: 1, feedback: "not 1" },
+        { candidate: 1, feedback: "not 1" }
       ])
       assert.strictEqual(most(), 2)
     })
@@ -325,7 +325,7 @@ describe("endings", () => {
   )
 
   it.effect("K6: the error survives JSON as it is, for each reason", () =>
-    Effect.gen(function* () {
+    Effect.sync(() => {
       const schema = Schema.toCodecJson(
         VerifyLoop.NotAccepted.schema({ text: Schema.String, at: Schema.DateFromString }, Schema.Array(Schema.String))
       )

@@ -161,6 +161,24 @@ describe("Deadline", () => {
     })
   )
 
+  it.effect("D4: what undoes for one deadline is still bound by the one around it", () =>
+    Effect.gen(function* () {
+      let undone = 0
+      const undo = Agent.make("undo", { task: Work, run: () => Effect.succeed(`${++undone}`) })
+      const lateUndo = Effect.flatMap(block("10 seconds"), (blocked) => Effect.orDie(blocked(undo.run({}))))
+      const call = Effect.onInterrupt(Effect.never, () => lateUndo).pipe(
+        Deadline.within("1 second"),
+        Deadline.within("2 seconds")
+      )
+      const fiber = yield* Effect.forkChild(Effect.exit(call), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(undone, 0)
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(Exit.isFailure(yield* Fiber.join(fiber)))
+      assert.strictEqual(undone, 1)
+    })
+  )
+
   it.effect("exempt: no deadline is in force, and no call of an agent is too late", () =>
     Effect.gen(function* () {
       const agent = Agent.make("agent", { task: Work, run: () => Effect.map(millis, String) })
@@ -177,6 +195,18 @@ describe("Deadline", () => {
       assert.isTrue(Option.isNone(yield* Deadline.current))
       const inside = yield* Deadline.current.pipe(Deadline.at(DateTime.makeUnsafe(5000)))
       assert.strictEqual(DateTime.toEpochMillis(Option.getOrThrow(inside)), 5000)
+    })
+  )
+
+  it.effect("its error has a schema, whatever fraction of a millisecond it was given", () =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(Effect.flip(Effect.never.pipe(Deadline.within(1.5))), {
+        startImmediately: true
+      })
+      yield* TestClock.adjust(2)
+      const codec = Schema.toCodecJson(Deadline.DeadlineExceeded)
+      const error = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(yield* Schema.decodeUnknownEffect(codec)(yield* Schema.encodeEffect(codec)(error)), error)
     })
   )
 

@@ -63,6 +63,21 @@ describe("Retry", () => {
       })
   )
 
+  it.effect.prop("T5: at the same times, any chance decides alike", { limits: Limits }, ({ limits }) =>
+    Effect.gen(function* () {
+      const { percent, seed, ...options } = limits
+      const decisions = Effect.gen(function* () {
+        const step = yield* Schedule.toStep(Retry.schedule<Busy>({ ...options, jitter: percent / 100 }))
+        return yield* Effect.forEach([0, 1, 2, 3, 4, 5, 6], (n) =>
+          Effect.map(Effect.exit(step((n * options.elapsed) / 5, new Busy())), Exit.isSuccess)
+        )
+      })
+      const seeds = [seed, seed + 1, seed + 2, seed + 3]
+      const all = yield* Effect.forEach(seeds, (seed) => Random.withSeed(decisions, seed))
+      for (const each of all) assert.deepStrictEqual(each, all[0])
+    })
+  )
+
   it.effect("T1: an effect, a leaf and a composed agent are tried so often, with these waits", () =>
     Effect.gen(function* () {
       let calls = 0

@@ -1,6 +1,6 @@
 /** What the programs of the durable tests of policies have in common. */
-import { Effect, Schema } from "effect"
-import { Agent, ContractViolation } from "../../src/index.ts"
+import { Effect } from "effect"
+import { Agent } from "../../src/index.ts"
 import { Refused, Say, type World } from "../durable/program.ts"
 
 /** An agent that performs a task, so that a policy around it becomes part of its step. It succeeds from an attempt on. */
@@ -32,6 +32,3 @@ export const twice = <E, R>(name: string, part: Agent.Agent<{ readonly text: str
 /** How a call ended, in a word. */
 export const told = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.match(effect, { onSuccess: (answer): A | string => answer, onFailure: (error): A | string => error._tag })
-
-/** Errors that programs may end with, besides their own. */
-export const errors = <E extends ReadonlyArray<Schema.Top>>(...own: E) => Schema.Union([ContractViolation, ...own])

@@ -1,4 +1,5 @@
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { describe, expectTypeOf, it } from "vitest"
@@ -52,5 +53,60 @@ describe("Pattern.make", () => {
     Reviewed.make("reviewed", { drafts: 2, writer: bob, critics: [bob] })
     // @ts-expect-error drafts is a number
     Reviewed.make("reviewed", { drafts: "2", writer: alice, critics: [bob] })
+  })
+
+  it("leaves nothing of a slot whose failures are handled", () => {
+    const Safe = Pattern.make("Safe", {
+      slots: { writer: Pattern.one(Write) },
+      build:
+        ({ writer }) =>
+        (input: { readonly topic: string }) =>
+          Effect.catch(writer.run(input), () => Effect.succeed("nothing"))
+    })
+    const safe = Safe.make("safe", { writer: alice })
+    expectTypeOf(safe).toEqualTypeOf<Agent.Agent<{ readonly topic: string }, string, never, Model>>()
+  })
+
+  it("names slots by their errors and services, for annotations", () => {
+    const Asked = Pattern.make("Asked", {
+      slots: { answerers: Pattern.record() },
+      build:
+        ({ answerers }) =>
+        (): Effect.Effect<number, Pattern.SlotError<"answerers">, Pattern.SlotServices<"answerers">> =>
+          Effect.as(
+            Effect.forEach(Object.values(answerers), (one) => one.run({ topic: "" })),
+            1
+          )
+    })
+    const asked = Asked.make("asked", { answerers: { alice, bob } })
+    expectTypeOf<Agent.Error<typeof asked>>().toEqualTypeOf<Vague | Busy | ContractViolation>()
+    expectTypeOf<Agent.Services<typeof asked>>().toEqualTypeOf<Model>()
+  })
+
+  it("may be made of an agent", () => {
+    const Echo = Pattern.make("Echo", {
+      slots: { of: Pattern.one(Review) },
+      build: ({ of }, name) => Agent.compose(name, { run: of.run })
+    })
+    expectTypeOf(Echo.make("echo", { of: bob })).toEqualTypeOf<
+      Agent.Agent<{ readonly text: string }, boolean, ContractViolation>
+    >()
+  })
+
+  it("has defaults in the options' own type", () => {
+    const Patient = Pattern.make("Patient", {
+      options: { patience: Pattern.optional(Schema.DurationFromString, Duration.seconds(1)) },
+      slots: {},
+      build:
+        ({ patience }) =>
+        () =>
+          Effect.sleep(patience)
+    })
+    Patient.make("patient", {})
+    Patient.make("patient", { patience: Duration.minutes(1) })
+    // @ts-expect-error in code a duration is no text
+    Patient.make("patient", { patience: "1 minute" })
+    // @ts-expect-error a default matches its schema
+    Pattern.optional(Schema.Int, "many")
   })
 })

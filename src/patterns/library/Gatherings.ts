@@ -4,6 +4,7 @@ import * as Agent from "../../core/Agent.ts"
 import * as Task from "../../core/Task.ts"
 import * as Consensus from "../Consensus.ts"
 import * as Debate from "../Debate.ts"
+import { tagOf } from "../Directive.ts"
 import * as MapReduce from "../MapReduce.ts"
 import * as Pattern from "../Pattern.ts"
 import * as Race from "../Race.ts"
@@ -115,13 +116,16 @@ const ballotOf = (answer: unknown, field: string | undefined): string | undefine
   return ["string", "number", "boolean"].includes(typeof vote) ? String(vote) : undefined
 }
 
-/** As JSON: whoever failed is named by the tag of the error. */
+/** As JSON: of the error of a member that failed, its tag is left. */
 const agreementOf = (agreement: unknown) => {
   const { abstentions, option, rounds, votes } = agreement as Swarm.Agreement<string, unknown, unknown>
   return {
     option,
     rounds,
     votes: votes.map(({ answer, member }) => ({ member, answer })),
-    abstentions: abstentions.map(({ _tag, member }) => ({ member, why: _tag }))
+    abstentions: abstentions.map((one) => ({
+      member: one.member,
+      why: one._tag === "Failed" ? tagOf(one.error) : one._tag
+    }))
   }
 }

@@ -1,15 +1,38 @@
 /** A nest of patterns, one around the other, around an agent at the centre; and how it is performed. */
-import { type Duration, Effect, type Exit, Fiber, Layer, Schema } from "effect"
+import { type Duration, Effect, type Exit, Fiber, Layer, Schema, Stream } from "effect"
+import type { RunHandle } from "../../../src/index.ts"
 import { EphemeralEngine, Orchestration, Saga } from "../../../src/index.ts"
 import { Simulation } from "../../../src/testing/index.ts"
 import { plainExit, Refused } from "../../durable/program.ts"
 import type { Entry } from "./patterns.ts"
-import { Stage } from "./stage.ts"
+import { type Counts, Stage } from "./stage.ts"
+
+/** Does it need a run, or is a program without one enough? */
+export const needsRun = (nest: Nest): boolean => nest.some(({ needsRun }) => needsRun === true)
 
 /** From the outside in. */
 export type Nest = ReadonlyArray<Entry>
 
 export const nameOf = (nest: Nest): string => nest.map(({ name }) => name).join(" of ")
+
+/** Answers whatever the run asks a person. */
+const answering = (stage: Stage) => (handle: RunHandle<any, any>) =>
+  handle.events.pipe(
+    Stream.filter(({ type }) => type === "ApprovalRequested"),
+    Stream.runForEach(({ data, meta }) => {
+      const { approval, key } = data as { readonly approval: string; readonly key: string }
+      const answer = { by: "me", decision: "ok", id: idOf(`${approval} ${key} ${meta.path}`) }
+      const said = stage.approvals.get(approval)!.answer(handle, key, answer)
+      // The request of a former life has its answer already, or nobody waits for it any more.
+      return Effect.catchTag(said, "ApprovalClosed", () => Effect.void)
+    })
+  )
+
+/** The same answer has the same id in every process. */
+const idOf = (what: string): string => {
+  const digits = [...what].reduce((hash, character) => (Math.imul(hash, 31) + character.codePointAt(0)!) >>> 0, 7)
+  return `00000000-0000-7000-8000-0000${digits.toString(16).padStart(8, "0")}`
+}
 
 /** Every nest has its own stage, and each performance of it another one. */
 export const perform = (nest: Nest) => {
@@ -18,14 +41,14 @@ export const perform = (nest: Nest) => {
     (inner, { name, wrap }, depth) => wrap(`${name}${depth}`, inner, stage),
     stage.leaf("leaf")
   )
-  const plain = player.run({ text: "x" }).pipe(Saga.transaction("whole"))
+  const plain = player.run({ text: "x" }).pipe(Saga.transaction("whole"), stage.counting)
   const orchestration = Orchestration.make("Composition", {
     input: {},
     output: Schema.String,
     error: Schema.Union([Refused, Saga.CompensationFailed]),
     run: () => plain
   })
-  return { stage, plain, orchestration, layer: orchestration.layer }
+  return { seed: nameOf(nest).length, stage, plain, orchestration, layer: orchestration.layer, drive: answering(stage) }
 }
 
 export type Performance = ReturnType<typeof perform>
@@ -39,8 +62,11 @@ export const outcomeOf = ({ stage }: Performance, { exit, problems }: Simulation
   problems
 })
 
-const inRun = ({ orchestration }: Performance) =>
-  Effect.flatMap(orchestration.start({}, { key: "one" }), ({ await: ended }) => ended)
+const inRun = ({ drive, orchestration }: Performance) =>
+  Effect.flatMap(orchestration.start({}, { key: "one" }), (handle) => driven(handle, drive))
+
+const driven = (handle: RunHandle<string, unknown>, drive: Performance["drive"]) =>
+  Effect.raceFirst(handle.await, Effect.andThen(drive(handle), Effect.never))
 
 const calm = { seed: undefined, crashes: [] }
 
@@ -53,7 +79,14 @@ export const modes = {
   },
   journal: (performance: Performance) => Simulation.run(performance, inRun(performance), calm),
   "always replaying": (performance: Performance) =>
-    Simulation.run(performance, inRun(performance), { ...calm, engine: { alwaysReplay: true } })
+    Simulation.run(performance, inRun(performance), { ...calm, engine: { alwaysReplay: true } }),
+  // Whoever begins first, begins last in the next replay: what is not keyed shows.
+  "always replaying in any order": (performance: Performance) =>
+    Simulation.run(performance, inRun(performance), {
+      seed: performance.seed,
+      crashes: [],
+      engine: { alwaysReplay: true }
+    })
 } satisfies Record<string, (performance: Performance) => Effect.Effect<Simulation.Result>>
 
 /** Long after everything that could still go on would have ended. */
@@ -66,21 +99,21 @@ const cancelling = ({ stage }: Performance, begun: Effect.Effect<Begun, unknown,
     yield* Effect.sleep(after)
     yield* cancel
     const exit = yield* Effect.exit(ended)
-    const then = { alive: stage.alive, begun: stage.begun }
+    const then = stage.counts
     yield* later
-    return { exit, then, afterwards: { alive: stage.alive, begun: stage.begun } }
+    return { exit, then, afterwards: stage.counts }
   })
 
 /** How a cancelled nest ended; what was under way and had begun then, and long afterwards. */
 export interface Cancelled {
   readonly exit: Exit.Exit<unknown, unknown>
-  readonly then: { readonly alive: number; readonly begun: number }
-  readonly afterwards: { readonly alive: number; readonly begun: number }
+  readonly then: Counts
+  readonly afterwards: Counts
 }
 
 interface Begun {
   readonly cancel: Effect.Effect<void, unknown>
-  readonly ended: Effect.Effect<unknown, unknown>
+  readonly ended: Effect.Effect<unknown, unknown, any>
 }
 
 /** The ways to cancel a nest after a time. */
@@ -95,7 +128,7 @@ export const cancelled = {
   journal: (performance: Performance, after: Duration.Input) => {
     const begun = Effect.map(performance.orchestration.start({}, { key: "one" }), (handle) => ({
       cancel: handle.cancel(),
-      ended: handle.await
+      ended: driven(handle, performance.drive)
     }))
     return Simulation.run(performance, cancelling(performance, begun, after), calm)
   }

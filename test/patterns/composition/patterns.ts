@@ -18,6 +18,7 @@ import {
   Directive,
   Fallback,
   Gossip,
+  Handoff,
   Hedge,
   Hierarchy,
   MapReduce,
@@ -30,13 +31,17 @@ import {
   Supervisor,
   Swarm,
   TaskGraph,
-  Timeout
+  Timeout,
+  Verdict,
+  VerifyLoop
 } from "../../../src/index.ts"
 import { type Line, type Player, player, type Stage } from "./stage.ts"
 
 export interface Entry {
   /** The namespace it is exported as. */
   readonly name: string
+  /** It waits for signals, which only a run has. */
+  readonly needsRun?: boolean
   /** Makes a player of this name out of another one, and of others from the stage. */
   readonly wrap: (name: string, inner: Player, stage: Stage) => Player
 }
@@ -232,8 +237,53 @@ export const patterns: ReadonlyArray<Entry> = [
         )
       )
     }
+  },
+  {
+    name: "VerifyLoop",
+    wrap: (name, inner, stage) =>
+      player(
+        VerifyLoop.make(name, {
+          attempt: {
+            agent: inner,
+            input: ({ text }: Line, last) => ({ text: `${text}${last?.feedback ?? ""}` })
+          },
+          verify: {
+            agent: Agent.mapOutput(stage.leaf("critic"), (heard) => contentWith(heard)),
+            input: (candidate) => ({ text: candidate })
+          }
+        })
+      )
+  },
+  {
+    name: "Handoff",
+    wrap: (name, inner, stage) => {
+      const handoff = Handoff.make(name, { input: { text: Schema.String } })
+        .leg("first", inner, { input: (_, { text }, feedback) => ({ text: `${text}${feedback.join("")}` }) })
+        .check("better", ({ first }) => contentWith(first))
+        .leg("second", stage.leaf("second"), { input: ({ first }) => ({ text: first }) })
+      return player(Agent.mapOutput(handoff, ({ second }) => second))
+    }
+  },
+  {
+    name: "Approval",
+    needsRun: true,
+    wrap: (name, inner, stage) => {
+      const approval = stage.approving(name)
+      return player(
+        Agent.compose(name, {
+          run: (line: Line) =>
+            Effect.flatMap(approval.run(line), ({ by, decision }) =>
+              inner.run({ text: `${line.text}${by}${decision}` })
+            )
+        })
+      )
+    }
   }
 ]
+
+/** A second attempt is good enough. */
+const contentWith = (text: string): Verdict.Verdict<string> =>
+  text.includes("!") ? Verdict.accepted() : Verdict.rejected("!")
 
 /** Policies nest as patterns do. */
 export const policies: ReadonlyArray<Entry> = [

@@ -1,0 +1,110 @@
+/** What a pattern costs beside the calls that it makes. Outside any run: its scope, its span, its own decisions. */
+import { Effect, Schema } from "effect"
+import {
+  Agent,
+  Cascade,
+  Debate,
+  Directive,
+  MapReduce,
+  Pipeline,
+  Race,
+  Router,
+  Supervisor,
+  Task,
+  TaskGraph
+} from "tutti"
+import { compare, microsEach, printMachine } from "./harness.ts"
+
+const rounds = 5_000
+
+const Input = Schema.Struct({ value: Schema.Int })
+const Work = Task.make("Work", { input: Input, output: Input })
+const Argue = Task.make("Argue", { input: Debate.turn(Input, Input), output: Input })
+
+const agent = (name: string) =>
+  Agent.make(name, { task: Work, run: ({ value }) => Effect.succeed({ value: value + 1 }) })
+const debater = Agent.make("debater", { task: Argue, run: ({ round }) => Effect.succeed({ value: round }) })
+const [a, b, c, d] = [agent("a"), agent("b"), agent("c"), agent("d")]
+
+interface Call {
+  readonly run: (input: typeof Input.Type) => Effect.Effect<unknown, unknown>
+}
+
+const each = ({ run }: Call) => {
+  const all = Effect.suspend(() => {
+    let done = 0
+    return Effect.whileLoop({ while: () => done < rounds, body: () => run({ value: done++ }), step: () => {} })
+  })
+  return microsEach(rounds, () => Effect.runPromise(all))
+}
+
+/** The same calls without a pattern. */
+const calls = (...agents: ReadonlyArray<Call>): Call => ({
+  run: (input) => Effect.whileLoop(walk(agents, input))
+})
+
+const walk = (agents: ReadonlyArray<Call>, input: typeof Input.Type) => {
+  let next = 0
+  return { while: () => next < agents.length, body: () => agents[next++]!.run(input), step: () => {} }
+}
+
+const turn = (transcript: ReadonlyArray<Debate.Entry<typeof Input.Type>>): Call => ({
+  run: (question) => debater.run({ question, round: 1, speaker: "for", transcript })
+})
+const entry = { round: 1, speaker: "for", argument: { value: 1 } }
+
+const graph = TaskGraph.make("graph", { input: Input })
+  .add("a", a, { input: (_, input) => input })
+  .add("b", b, { after: ["a"], input: (seen) => seen.a })
+  .add("c", c, { after: ["a"], input: (seen) => seen.a })
+  .add("d", d, { after: ["b", "c"], input: (seen) => seen.b })
+
+const cases: ReadonlyArray<readonly [name: string, pattern: Call, calls: Call]> = [
+  ["Pipeline of 4", Pipeline.make("pipeline", [a, b, c, d]), calls(a, b, c, d)],
+  ["Router of 4", Router.make("router", { routes: { a, b, c, d }, choose: () => "c" }), calls(c)],
+  [
+    "MapReduce of 4 items, one at a time",
+    MapReduce.make("whole", {
+      split: (input: typeof Input.Type) => [input, input, input, input],
+      map: a,
+      reduce: () => 0,
+      concurrency: 1
+    }),
+    calls(a, a, a, a)
+  ],
+  [
+    "MapReduce of 4 items at once",
+    MapReduce.make("whole", {
+      split: (input: typeof Input.Type) => [input, input, input, input],
+      map: a,
+      reduce: () => 0,
+      concurrency: 4
+    }),
+    calls(a, a, a, a)
+  ],
+  // Answers at once: the others do not start.
+  ["Race of 4", Race.make("race", { agents: [a, b, c, d] }), calls(a)],
+  [
+    "Debate of 2, 2 rounds",
+    Debate.make("debate", { debaters: { for: debater, against: debater }, judge: () => 0, rounds: 2 }),
+    calls(turn([]), turn([entry]), turn([entry, entry]), turn([entry, entry, entry]))
+  ],
+  [
+    "Cascade of 4, the last accepted",
+    Cascade.make("cascade", { tiers: [a, b, c, d], accept: () => false }),
+    calls(a, b, c, d)
+  ],
+  [
+    "Supervisor of 4",
+    Supervisor.make("supervisor", { agents: [a, b, c, d], onFailure: { ContractViolation: Directive.escalate } }),
+    calls(a)
+  ],
+  ["TaskGraph of 4", graph, calls(a, b, c, d)]
+]
+
+printMachine()
+await compare(
+  "A pattern beside the calls it makes",
+  { unit: "µs per call of the pattern, without those of its agents", rounds: 9, notes: [`${rounds} calls each`] },
+  cases.map(([name, pattern, calls]) => ({ name, run: async () => (await each(pattern)) - (await each(calls)) }))
+)

@@ -89,6 +89,8 @@ export interface Run {
   readonly isAbandoned: () => boolean
   /** Milliseconds since the epoch, as it was at the last answer of the journal: a replay reads the same. */
   readonly now: Effect.Effect<number>
+  /** As `now` on replay, and the real time after that: for what need not be the same on replay. */
+  readonly clock: Effect.Effect<number>
 }
 
 export interface Current {

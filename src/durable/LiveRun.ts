@@ -11,7 +11,10 @@
  *   L3. Once lost (fenced, stopped, mismatched), a run writes nothing and undoes nothing.
  *   L4. A cancel request is in the journal before the program is interrupted.
  *   L5. Nothing follows the event that ends a run: no pause that came too late, no step of a fiber that was left behind.
+ *   L6. While several questions are open, the program hears answers one at a time, in the order of the journal.
+ *   L7. The time of a run is that of the answer heard last: what it decides by it, it decides again on replay.
  */
+import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -21,6 +24,7 @@ import * as Digest from "../core/Digest.ts"
 import * as Run from "../core/Run.ts"
 import * as StepPath from "../core/StepPath.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
+import { AnswerOrder } from "./AnswerOrder.ts"
 import { ContinueAsNew } from "./ContinueAsNew.ts"
 import { Inbox, type Signal } from "./Inbox.ts"
 import { Patches } from "./Patches.ts"
@@ -74,6 +78,7 @@ export class LiveRun implements Run.Run {
   private cancelRequested: { readonly reason: string | undefined } | undefined
   private interrupted = false
   private readonly gate: PauseGate
+  private readonly order = new AnswerOrder()
   private readonly owned = new OwnedFibers()
   private readonly underWay = new StepsUnderWay()
   private draining = false
@@ -88,6 +93,7 @@ export class LiveRun implements Run.Run {
       store: options.store,
       identity: options.identity,
       version: history.version,
+      order: this.order,
       onFailure: (error) => Effect.sync(() => this.lose(lostBy(options.identity, error)))
     })
     this.replay = new Replay.Replay({
@@ -196,7 +202,7 @@ export class LiveRun implements Run.Run {
   }
 
   patched(_scope: StepPath.StepScope, id: string): Effect.Effect<boolean> {
-    return this.patches.decide(id)
+    return this.order.during(this.patches.decide(id))
   }
 
   readonly whileOwned: Run.Reopen = (effect) => this.owned.whileOwned(effect)
@@ -208,6 +214,10 @@ export class LiveRun implements Run.Run {
   /** That of the last answer, live and on replay alike: what is decided by it is decided the same. */
   readonly now: Effect.Effect<number> = Effect.sync(
     () => this.journal.lastAnswerAt ?? this.replay.last?.timestamp ?? this.options.history.startedAt
+  )
+
+  readonly clock: Effect.Effect<number> = Effect.suspend(() =>
+    this.replay.isDone ? Clock.currentTimeMillis : this.now
   )
 
   /** Delivers a stored signal. */
@@ -278,7 +288,7 @@ export class LiveRun implements Run.Run {
   private turn<A, E, R>(path: string, open: Run.Reopen, answers: Answers<A, E, R>): Effect.Effect<A, E, R> {
     if (this.stopped !== undefined) return this.stopped === "lost" ? Effect.interrupt : Effect.never
     if (this.draining) return open(Effect.never)
-    if (this.replay.isDone && !this.gate.isClosed) return answers.live
+    if (this.replay.isDone && !this.gate.isClosed) return this.order.during(answers.live)
     const index = this.replay.find(path)
     if (index !== undefined) return Effect.flatMap(this.replay.take(index), answers.replayed)
     const wait = this.replay.isDone ? this.gate.opened : this.replay.atFrontier(path)

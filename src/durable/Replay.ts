@@ -15,12 +15,10 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Entry } from "./RunHistory.ts"
+import { settled } from "./Settling.ts"
 
 /** Scheduler turns without a new question after which every fiber is taken to wait (R2). */
 const settleTurns = 6
-
-/** A scheduler that knows priorities runs the pump when nothing else can run, but before those who wait for idleness. */
-const afterAllOthers = Number.MAX_SAFE_INTEGER - 1
 
 export interface Mismatch {
   readonly path: string
@@ -146,17 +144,7 @@ export class Replay {
     wake?.()
   }
 
-  private get settle(): Effect.Effect<void> {
-    return Effect.gen({ self: this }, function* () {
-      for (let quiet = 0, seen = this.questions; quiet < settleTurns; quiet++) {
-        yield* Effect.yieldNowWith(afterAllOthers)
-        if (seen !== this.questions) {
-          seen = this.questions
-          quiet = 0
-        }
-      }
-    })
-  }
+  private readonly settle = settled(settleTurns, () => this.questions)
 
   /** Waits for a question beyond those that were looked at. `false`: others wait, and none came in time. */
   private becomesAsked(questions: number): Effect.Effect<boolean> {

@@ -13,6 +13,7 @@ import type { EventMeta, NewEvent, StreamId, StreamVersion } from "../event-stor
 import type { EventStore } from "../event-store/EventStore.ts"
 import type { EventStoreError, VersionConflict } from "../event-store/EventStoreError.ts"
 import type * as OrchestrationEvent from "../core/OrchestrationEvent.ts"
+import type { AnswerOrder, Place } from "./AnswerOrder.ts"
 import { EngineError, Fenced, type RunLost } from "./RunError.ts"
 import * as RunHistory from "./RunHistory.ts"
 
@@ -42,12 +43,14 @@ export class RunJournal {
   private submitted: Effect.Effect<unknown, unknown> = Effect.void
   private readonly store: typeof EventStore.Service
   private readonly identity: Identity
+  private readonly order: AnswerOrder
   private readonly onFailure: (error: VersionConflict | EventStoreError) => Effect.Effect<void>
 
   constructor(options: {
     readonly store: typeof EventStore.Service
     readonly identity: Identity
     readonly version: number
+    readonly order: AnswerOrder
     /** Called when an append failed: the run can no longer be carried out here. */
     readonly onFailure: (error: VersionConflict | EventStoreError) => Effect.Effect<void>
   }) {
@@ -55,6 +58,7 @@ export class RunJournal {
     this.store = options.store
     this.identity = options.identity
     this.version = options.version
+    this.order = options.order
     this.onFailure = options.onFailure
   }
 
@@ -83,11 +87,22 @@ export class RunJournal {
   private write(fiber: AnyFiber, fact: Fact): Effect.Effect<void> {
     this.underWay++
     const at = clockOf(fiber)
-    const appended = this.store.append(this.stream, [this.event(fact, at)], this.nextVersion)
-    return Effect.matchCauseEffect(appended, {
+    const event = this.event(fact, at)
+    if (!RunHistory.isEntry(fact.type)) {
+      return Effect.matchCauseEffect(this.store.append(this.stream, [event], this.nextVersion), {
+        onSuccess: this.acknowledged,
+        onFailure: this.failed
+      })
+    }
+    let place: Place | undefined
+    const inOrder = () => {
+      place = this.order.take(fact.path === undefined ? "Other" : "Answer")
+      return this.version++
+    }
+    return Effect.matchCauseEffect(this.store.append(this.stream, [event], inOrder), {
       onSuccess: () => {
-        this.answered(fact.type, at)
-        return Effect.void
+        this.landed()
+        return this.heard(place!, at)
       },
       onFailure: this.failed
     })
@@ -99,10 +114,16 @@ export class RunJournal {
       if (this.closed) return closed
       this.underWay++
       const at = clockOf(fiber)
-      const event = this.event({ type, path, data }, at)
-      return Effect.map(this.store.submit(this.stream, [event], this.nextVersion), (durable) => {
+      let place: Place | undefined
+      const inOrder = () => {
+        if (RunHistory.isEntry(type)) place = this.order.take("Note")
+        return this.version++
+      }
+      const queued = this.store.submit(this.stream, [this.event({ type, path, data }, at)], inOrder)
+      return Effect.flatMap(queued, (durable) => {
         this.submitted = durable
-        this.answered(type, at)
+        this.landed()
+        return place === undefined ? Effect.void : this.heard(place, at)
       })
     })
   }
@@ -139,10 +160,15 @@ export class RunJournal {
     return Effect.andThen(this.onFailure(error.value), Effect.interrupt)
   }
 
-  /** The program goes on with this answer as soon as this returns: until the next one, it is then. */
-  private answered(type: string, at: number): void {
+  private heard(place: Place, at: number): Effect.Effect<void> {
+    return Effect.map(this.order.turn(place), () => {
+      this.lastAnswerAt = at
+    })
+  }
+
+  private readonly acknowledged = (): Effect.Effect<void> => {
     this.landed()
-    if (RunHistory.isEntry(type)) this.lastAnswerAt = at
+    return Effect.void
   }
 
   private landed(): void {

@@ -53,7 +53,8 @@ const fakeRun = () => {
     patched: () => Effect.succeed(true),
     whileOwned: (effect) => effect,
     isAbandoned: () => false,
-    now: Effect.succeed(0)
+    now: Effect.succeed(0),
+    clock: Effect.succeed(0)
   }
   const scope = StepPath.makeScope("release")
   return { steps, log, within: Effect.provideService(Run.CurrentRun, { run, scope }) }

@@ -32,7 +32,7 @@ const setUp = Effect.sync(() => {
   return { Job, calls: () => calls }
 })
 
-it.effect("R6: how long a store takes decides nothing, so that a replay agrees", () =>
+it.effect("L7: how long a store takes decides nothing, so that a replay agrees", () =>
   Effect.gen(function* () {
     const state = Memory.makeState()
     const { Job, calls } = yield* setUp

@@ -99,10 +99,10 @@ describe("cancelled at any moment, nothing goes on and everything is undone", ()
       const where = `${nameOf(nest)}, ${how}, seed ${seed}`
       const result: Simulation.Result = yield* cancelled[how](performance, lots(seed)(whole.stage.lastEnd))
       assert.isTrue(result.exit !== undefined && Exit.isSuccess(result.exit), where)
-      const { afterwards, exit, then } = (result.exit as Exit.Success<Cancelled>).value
+      const { afterwards, atEnd, exit } = (result.exit as Exit.Success<Cancelled>).value
       // No orphan: what had begun has ended, and nothing begins any more.
-      assert.deepStrictEqual(then, { alive: 0, begun: then.begun, fibers: 0 }, where)
-      assert.deepStrictEqual(afterwards, then, where)
+      assert.deepStrictEqual(atEnd, { alive: 0, begun: atEnd.begun, fibers: 0 }, where)
+      assert.deepStrictEqual(afterwards, atEnd, where)
       assert.deepStrictEqual(result.problems, [], where)
       if (Exit.isSuccess(exit)) return "ended before"
       assert.isTrue(isCancelled(exit), `${where}: ${exit}`)
@@ -140,7 +140,7 @@ describe("cancelled at any moment, nothing goes on and everything is undone", ()
 
 describe("the registry", () => {
   /** What stands beside patterns and policies: parts of them, and what makes them. */
-  const others = [
+  const others = new Set([
     "Consensus",
     "Directive",
     "GraphPlan",
@@ -152,7 +152,7 @@ describe("the registry", () => {
     "Policy",
     "Routing",
     "Verdict"
-  ]
+  ])
 
   it("has every pattern and every policy that is exported", () => {
     const index = readFileSync(new URL("../../src/index.ts", import.meta.url), "utf8")
@@ -160,7 +160,7 @@ describe("the registry", () => {
       ([, name]) => name!
     )
     assert.sameMembers(
-      exported.filter((name) => !others.includes(name)),
+      exported.filter((name) => !others.has(name)),
       all.map(({ name }) => name)
     )
   })

@@ -99,15 +99,15 @@ const cancelling = ({ stage }: Performance, begun: Effect.Effect<Begun, unknown,
     yield* Effect.sleep(after)
     yield* cancel
     const exit = yield* Effect.exit(ended)
-    const then = stage.counts
+    const atEnd = stage.counts
     yield* later
-    return { exit, then, afterwards: stage.counts }
+    return { exit, atEnd, afterwards: stage.counts }
   })
 
 /** How a cancelled nest ended; what was under way and had begun then, and long afterwards. */
 export interface Cancelled {
   readonly exit: Exit.Exit<unknown, unknown>
-  readonly then: Counts
+  readonly atEnd: Counts
   readonly afterwards: Counts
 }
 

@@ -32,7 +32,7 @@ const retryInRun = Effect.fnUntraced(function* <A, E, R, R2>(
     if (Exit.isSuccess(exit)) return exit.value
     const error = Cause.findErrorOption(exit.cause)
     if (error._tag === "None") return yield* exit
-    const decided = yield* Effect.exit(step(yield* run.now, error.value))
+    const decided = yield* Effect.exit(step(yield* run.time.now, error.value))
     if (Exit.isFailure(decided)) return yield* exit
     yield* run.sleep(scope, "backoff", decided.value[1])
   }

@@ -72,6 +72,14 @@ export interface Note {
   readonly data: { readonly [key: string]: Json }
 }
 
+/** The time of a run. */
+export interface Time {
+  /** Milliseconds since the epoch, as it was at the last answer of the journal: a replay reads the same. */
+  readonly now: Effect.Effect<number>
+  /** As `now` on replay, and the real time after that: for what need not be the same on replay. */
+  readonly clock: Effect.Effect<number>
+}
+
 /** A run as its steps see it. */
 export interface Run {
   readonly runId: string
@@ -87,10 +95,7 @@ export interface Run {
   readonly whileOwned: Reopen
   /** The owner is gone (shutdown, lost lease): nothing may be undone, a successor goes on. */
   readonly isAbandoned: () => boolean
-  /** Milliseconds since the epoch, as it was at the last answer of the journal: a replay reads the same. */
-  readonly now: Effect.Effect<number>
-  /** As `now` on replay, and the real time after that: for what need not be the same on replay. */
-  readonly clock: Effect.Effect<number>
+  readonly time: Time
 }
 
 export interface Current {

@@ -14,7 +14,6 @@
  *   L6. While several questions are open, the program hears answers one at a time, in the order of the journal.
  *   L7. The time of a run is that of the answer heard last: what it decides by it, it decides again on replay.
  */
-import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -35,6 +34,7 @@ import * as RunEnd from "./RunEnd.ts"
 import { EngineStopped, Fenced, NonDeterminism, type RunLost } from "./RunError.ts"
 import type { Entry, RunHistory } from "./RunHistory.ts"
 import { type Identity, lostBy, RunJournal } from "./RunJournal.ts"
+import * as RunTime from "./RunTime.ts"
 import * as SignalExchange from "./SignalExchange.ts"
 import * as StepExecution from "./StepExecution.ts"
 import { StepsUnderWay } from "./StepsUnderWay.ts"
@@ -68,6 +68,7 @@ interface Answers<A, E, R> {
 
 export class LiveRun implements Run.Run {
   readonly runId: string
+  readonly time: Run.Run["time"]
   private readonly options: Options
   private readonly journal: RunJournal
   private readonly replay: Replay.Replay
@@ -103,6 +104,7 @@ export class LiveRun implements Run.Run {
       onMismatch: (mismatch) => this.mismatch(mismatch)
     })
     this.patches = new Patches(this.replay, this.journal)
+    this.time = RunTime.of(this.journal, this.replay, history.startedAt)
   }
 
   /** Will replay come to a cancel request? */
@@ -210,15 +212,6 @@ export class LiveRun implements Run.Run {
   isAbandoned(): boolean {
     return this.stopped === "lost" || this.stopped === "replaced"
   }
-
-  /** That of the last answer, live and on replay alike: what is decided by it is decided the same. */
-  readonly now: Effect.Effect<number> = Effect.sync(
-    () => this.journal.lastAnswerAt ?? this.replay.last?.timestamp ?? this.options.history.startedAt
-  )
-
-  readonly clock: Effect.Effect<number> = Effect.suspend(() =>
-    this.replay.isDone ? Clock.currentTimeMillis : this.now
-  )
 
   /** Delivers a stored signal. */
   deliver(signal: Signal): void {

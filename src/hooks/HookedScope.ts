@@ -75,7 +75,7 @@ export const enter = <A, E, R>({ queues, registry }: Surroundings, name: string,
 const inside = (outer: Interceptor.Intercept | undefined, own: Interceptor.Intercept): Interceptor.Intercept =>
   outer === undefined ? own : (call, proceed) => outer(call, (input) => own({ ...call, input }, proceed))
 
-const now = Run.withCurrent(({ run }) => run.clock, Clock.currentTimeMillis)
+const now = Run.withCurrent(({ run }) => run.time.clock, Clock.currentTimeMillis)
 
 class HookedScope {
   private readonly name: string

@@ -303,7 +303,7 @@ const nextDelay = Effect.fnUntraced(function* (
   const tag = Directive.tagOf(error)
   const step: ScheduleStep = call.schedules.get(tag) ?? (yield* Schedule.toStep(schedule))
   call.schedules.set(tag, step)
-  const now = yield* Run.withCurrent(({ run }) => run.now, Clock.currentTimeMillis)
+  const now = yield* Run.withCurrent(({ run }) => run.time.now, Clock.currentTimeMillis)
   const decided = yield* Effect.exit(step(now, error))
   if (Exit.isSuccess(decided)) return decided.value[1]
   // A schedule ends by failing with its last output. Anything else is a bug in it.

@@ -163,7 +163,7 @@ const opened = <A, E, R>(terms: Terms, effect: Effect.Effect<A, E, R>): Effect.E
 
 const timeIsUp = Symbol("time is up")
 
-const now = Run.withCurrent(({ run }) => run.clock, Clock.currentTimeMillis)
+const now = Run.withCurrent(({ run }) => run.time.clock, Clock.currentTimeMillis)
 
 /** Has its path before the race begins, so that no name of a step in it can take it. */
 const timerOf = (current: Run.Current | undefined, time: Duration.Duration): Effect.Effect<void> => {

@@ -68,7 +68,7 @@ const earliest = (bound: Bound | undefined): number => {
   return at
 }
 
-const now = Run.withCurrent(({ run }) => run.clock, Clock.currentTimeMillis)
+const now = Run.withCurrent(({ run }) => run.time.clock, Clock.currentTimeMillis)
 
 const decided = Decision.make("deadline", Schema.Struct({ at: Schema.Number, isOver: Schema.Boolean }))
 

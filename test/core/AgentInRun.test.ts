@@ -53,8 +53,7 @@ const fakeRun = () => {
     patched: () => Effect.succeed(true),
     whileOwned: (effect) => effect,
     isAbandoned: () => false,
-    now: Effect.succeed(0),
-    clock: Effect.succeed(0)
+    time: { now: Effect.succeed(0), clock: Effect.succeed(0) }
   }
   const scope = StepPath.makeScope("release")
   return { steps, log, within: Effect.provideService(Run.CurrentRun, { run, scope }) }

@@ -44,8 +44,7 @@ const fakeRun = () => {
     patched: () => Effect.succeed(true),
     whileOwned: (effect) => effect,
     isAbandoned: () => state.abandoned,
-    now: Effect.succeed(0),
-    clock: Effect.succeed(0)
+    time: { now: Effect.succeed(0), clock: Effect.succeed(0) }
   }
   const inRun = Effect.provideService(Run.CurrentRun, { run, scope: StepPath.makeScope("") })
   return { inRun, run, state }

@@ -83,8 +83,7 @@ const makeRecorder = () => {
     patched: () => Effect.succeed(true),
     whileOwned: (effect) => effect,
     isAbandoned: () => false,
-    now: Effect.succeed(0),
-    clock: Effect.succeed(0)
+    time: { now: Effect.succeed(0), clock: Effect.succeed(0) }
   }
   const record = Effect.provideService(Run.CurrentRun, { run, scope: StepPath.makeScope("") })
   return { paths, record }

@@ -4,7 +4,7 @@
  * A plan does more than the floor: it reads names, checks every reference, and finds the critical path.
  */
 import * as Result from "effect/Result"
-import * as GraphPlan from "../src/patterns/GraphPlan.ts"
+import * as GraphPlan from "../src/patterns/task-graph/GraphPlan.ts"
 
 const sizes = [1_000, 10_000, 100_000]
 

@@ -20,7 +20,7 @@ import * as PatternEvent from "../core/PatternEvent.ts"
 import { Unsure } from "./CascadeError.ts"
 import * as Part from "./Part.ts"
 import type { Last } from "./Pipeline.ts"
-import type { CommonInput } from "./Supervisor.ts"
+import type { CommonInput } from "./supervisor/Supervisor.ts"
 
 export { Unsure } from "./CascadeError.ts"
 

@@ -20,7 +20,7 @@ import * as Run from "../core/Run.ts"
 import type * as Task from "../core/Task.ts"
 import * as Step from "../durable/Step.ts"
 import * as Part from "./Part.ts"
-import type { CommonInput } from "./Supervisor.ts"
+import type { CommonInput } from "./supervisor/Supervisor.ts"
 
 /** One argument of one debater. */
 export interface Entry<out Argument> {

@@ -22,7 +22,7 @@ import * as PatternEvent from "../core/PatternEvent.ts"
 import * as Step from "../durable/Step.ts"
 import * as Timer from "../durable/Timer.ts"
 import { AllFailed, type Failure } from "./RaceError.ts"
-import type { CommonInput } from "./Supervisor.ts"
+import type { CommonInput } from "./supervisor/Supervisor.ts"
 
 export { AllFailed, type Failure } from "./RaceError.ts"
 

@@ -17,7 +17,7 @@ import * as Schema from "effect/Schema"
 import * as Agent from "../core/Agent.ts"
 import * as PatternEvent from "../core/PatternEvent.ts"
 import * as Part from "./Part.ts"
-import type { CommonInput } from "./Supervisor.ts"
+import type { CommonInput } from "./supervisor/Supervisor.ts"
 
 /** The chooser named a route that there is not. */
 export class RouteUnknown extends Schema.TaggedError<RouteUnknown>()("RouteUnknown", {

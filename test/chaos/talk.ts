@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import * as Orchestration from "../../src/durable/Orchestration.ts"
 import * as Signal from "../../src/durable/Signal.ts"
 import * as Step from "../../src/durable/Step.ts"
-import * as Saga from "../../src/patterns/Saga.ts"
+import * as Saga from "../../src/patterns/saga/Saga.ts"
 import type { Place } from "../durable/sigkill/place.ts"
 
 export const Word = Signal.make("word", { n: Schema.Int })

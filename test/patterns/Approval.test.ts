@@ -10,7 +10,7 @@ import type { RunHandle } from "../../src/durable/RunHandle.ts"
 import * as Signal from "../../src/durable/Signal.ts"
 import * as Step from "../../src/durable/Step.ts"
 import * as Timer from "../../src/durable/Timer.ts"
-import * as Approval from "../../src/patterns/Approval.ts"
+import * as Approval from "../../src/patterns/approval/Approval.ts"
 
 const expense = Approval.make("expense", {
   request: { id: Schema.String },

@@ -3,7 +3,7 @@ import { Cause, Effect, Exit, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as Agent from "../../src/core/Agent.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Auction from "../../src/patterns/Auction.ts"
+import * as Auction from "../../src/patterns/swarm/Auction.ts"
 import * as Seeds from "../../src/testing/Seeds.ts"
 
 class Broken extends Schema.TaggedError<Broken>()("Broken", {}) {}

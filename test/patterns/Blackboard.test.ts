@@ -3,7 +3,7 @@ import { Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as Agent from "../../src/core/Agent.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Blackboard from "../../src/patterns/Blackboard.ts"
+import * as Blackboard from "../../src/patterns/swarm/Blackboard.ts"
 import * as Seeds from "../../src/testing/Seeds.ts"
 
 class Lost extends Schema.TaggedError<Lost>()("Lost", {}) {}

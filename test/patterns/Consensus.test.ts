@@ -1,7 +1,7 @@
 /** Rules are tried on every sequence of a few votes, beside rules that are written down as their definition says. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import * as Consensus from "../../src/patterns/Consensus.ts"
+import * as Consensus from "../../src/patterns/consensus/Consensus.ts"
 
 type Ballot = Consensus.Ballot
 type Votes = ReadonlyArray<Ballot | undefined>

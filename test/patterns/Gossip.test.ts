@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Array as Arr, Effect, Random, Schema } from "effect"
 import * as Agent from "../../src/core/Agent.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Gossip from "../../src/patterns/Gossip.ts"
+import * as Gossip from "../../src/patterns/swarm/Gossip.ts"
 
 class Offline extends Schema.TaggedError<Offline>()("Offline", {}) {}
 

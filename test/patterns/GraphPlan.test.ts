@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { GraphInvalid } from "../../src/patterns/GraphError.ts"
-import * as GraphPicture from "../../src/patterns/GraphPicture.ts"
-import * as GraphPlan from "../../src/patterns/GraphPlan.ts"
+import { GraphInvalid } from "../../src/patterns/task-graph/GraphError.ts"
+import * as GraphPicture from "../../src/patterns/task-graph/GraphPicture.ts"
+import * as GraphPlan from "../../src/patterns/task-graph/GraphPlan.ts"
 
 type Node = GraphPlan.PlanNode & { readonly after: ReadonlyArray<string> }
 

@@ -3,7 +3,7 @@ import { Cause, Duration, Effect, Exit, Result, Schema } from "effect"
 import * as Agent from "../../src/core/Agent.ts"
 import { ContractViolation } from "../../src/core/AgentError.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Pattern from "../../src/patterns/Pattern.ts"
+import * as Pattern from "../../src/patterns/pattern/Pattern.ts"
 
 class Vague extends Schema.TaggedError<Vague>()("Vague", {}) {}
 class Busy extends Schema.TaggedError<Busy>()("Busy", {}) {}

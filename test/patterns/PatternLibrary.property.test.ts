@@ -3,9 +3,9 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Random, Result, Schema } from "effect"
 import * as Agent from "../../src/core/Agent.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Pattern from "../../src/patterns/Pattern.ts"
-import * as PatternLibrary from "../../src/patterns/PatternLibrary.ts"
-import * as PatternTemplate from "../../src/patterns/PatternTemplate.ts"
+import * as Pattern from "../../src/patterns/pattern/Pattern.ts"
+import * as PatternLibrary from "../../src/patterns/library/PatternLibrary.ts"
+import * as PatternTemplate from "../../src/patterns/library/PatternTemplate.ts"
 
 type Plain = Agent.Agent<string, string, any>
 

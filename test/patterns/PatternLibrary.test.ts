@@ -3,8 +3,8 @@ import { Effect, Result, Schema } from "effect"
 import * as Agent from "../../src/core/Agent.ts"
 import { ContractViolation } from "../../src/core/AgentError.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Pattern from "../../src/patterns/Pattern.ts"
-import * as PatternLibrary from "../../src/patterns/PatternLibrary.ts"
+import * as Pattern from "../../src/patterns/pattern/Pattern.ts"
+import * as PatternLibrary from "../../src/patterns/library/PatternLibrary.ts"
 
 const Say = Task.make("Say", { input: Schema.String, output: Schema.String })
 const agent = (name: string) => Agent.make(name, { task: Say, run: (text) => Effect.succeed(`${name}(${text})`) })

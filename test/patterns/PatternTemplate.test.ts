@@ -3,9 +3,9 @@ import { Duration, Effect, Fiber, Result, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as Agent from "../../src/core/Agent.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Pattern from "../../src/patterns/Pattern.ts"
-import * as PatternLibrary from "../../src/patterns/PatternLibrary.ts"
-import * as PatternTemplate from "../../src/patterns/PatternTemplate.ts"
+import * as Pattern from "../../src/patterns/pattern/Pattern.ts"
+import * as PatternLibrary from "../../src/patterns/library/PatternLibrary.ts"
+import * as PatternTemplate from "../../src/patterns/library/PatternTemplate.ts"
 
 class Down extends Schema.TaggedError<Down>()("Down", {}) {}
 

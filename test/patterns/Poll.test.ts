@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Array as Arr, Duration, Effect, Exit, Fiber, Random } from "effect"
 import { TestClock } from "effect/testing"
-import * as Poll from "../../src/patterns/Poll.ts"
+import * as Poll from "../../src/patterns/swarm/Poll.ts"
 import * as Seeds from "../../src/testing/Seeds.ts"
 
 /** Members that answer after so many seconds, and who is at work. */

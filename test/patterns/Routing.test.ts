@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
-import * as Routing from "../../src/patterns/Routing.ts"
-import { WorkerHeap } from "../../src/patterns/WorkerHeap.ts"
+import * as Routing from "../../src/patterns/supervisor/Routing.ts"
+import { WorkerHeap } from "../../src/patterns/supervisor/WorkerHeap.ts"
 
 const names = ["alice", "bob", "carol", "dave", "erin"]
 const none: ReadonlySet<number> = new Set()

@@ -13,11 +13,12 @@ describe("the small patterns", () => {
   for (const name of own) {
     it(`${name} imports only what is exported to all`, () => {
       const source = read(`patterns/${name}.ts`)
-      const imports = [...source.matchAll(/from "(\.[^"]+)"/g)].map(([, path]) => path!.replace("../", "./"))
-      const foreign = imports.filter((path) => !own.includes(path.replace("./", "").replace(".ts", "")))
+      const imports = [...source.matchAll(/from "(\.[^"]+)"/g)].map(([, path]) =>
+        path!.startsWith("../") ? path!.replace("../", "./") : path!.replace("./", "./patterns/")
+      )
+      const foreign = imports.filter((path) => !own.includes(path.replace("./patterns/", "").replace(".ts", "")))
       for (const path of foreign) {
-        const module = path.split("/").length === 2 ? path.replace("./", "./patterns/") : path
-        assert.include(index, `export * as ${/(\w+)\.ts$/.exec(path)![1]} from "${module}"`)
+        assert.include(index, `export * as ${/(\w+)\.ts$/.exec(path)![1]} from "${path}"`)
       }
     })
 

@@ -8,9 +8,9 @@ import { ContractViolation } from "../../src/core/AgentError.ts"
 import * as Task from "../../src/core/Task.ts"
 import * as Orchestration from "../../src/durable/Orchestration.ts"
 import * as EventStore from "../../src/event-store/EventStore.ts"
-import * as Directive from "../../src/patterns/Directive.ts"
-import * as Routing from "../../src/patterns/Routing.ts"
-import * as Supervisor from "../../src/patterns/Supervisor.ts"
+import * as Directive from "../../src/patterns/supervisor/Directive.ts"
+import * as Routing from "../../src/patterns/supervisor/Routing.ts"
+import * as Supervisor from "../../src/patterns/supervisor/Supervisor.ts"
 import * as Breaker from "../../src/policies/Breaker.ts"
 
 class Flaky extends Schema.TaggedError<Flaky>()("Flaky", {}) {}

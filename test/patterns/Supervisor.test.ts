@@ -3,10 +3,10 @@ import { Deferred, Duration, Effect, Exit, Fiber, Metric, Result, Schedule, Sche
 import { TestClock } from "effect/testing"
 import * as Agent from "../../src/core/Agent.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Directive from "../../src/patterns/Directive.ts"
-import * as RestartIntensity from "../../src/patterns/RestartIntensity.ts"
-import * as Routing from "../../src/patterns/Routing.ts"
-import * as Supervisor from "../../src/patterns/Supervisor.ts"
+import * as Directive from "../../src/patterns/supervisor/Directive.ts"
+import * as RestartIntensity from "../../src/patterns/supervisor/RestartIntensity.ts"
+import * as Routing from "../../src/patterns/supervisor/Routing.ts"
+import * as Supervisor from "../../src/patterns/supervisor/Supervisor.ts"
 import * as Breaker from "../../src/policies/Breaker.ts"
 
 class Rejected extends Schema.TaggedError<Rejected>()("Rejected", { by: Schema.String }) {}

@@ -3,8 +3,8 @@ import { Array as Arr, Cause, Effect, Exit, Fiber, Random, Schema } from "effect
 import { TestClock } from "effect/testing"
 import * as Agent from "../../src/core/Agent.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Consensus from "../../src/patterns/Consensus.ts"
-import * as Swarm from "../../src/patterns/Swarm.ts"
+import * as Consensus from "../../src/patterns/consensus/Consensus.ts"
+import * as Swarm from "../../src/patterns/swarm/Swarm.ts"
 import * as Budget from "../../src/policies/Budget.ts"
 import * as Seeds from "../../src/testing/Seeds.ts"
 

@@ -10,8 +10,8 @@ import * as Task from "../../src/core/Task.ts"
 import type { Engine } from "../../src/durable/Engine.ts"
 import * as Orchestration from "../../src/durable/Orchestration.ts"
 import { EventStore } from "../../src/event-store/EventStore.ts"
-import * as Join from "../../src/patterns/Join.ts"
-import * as TaskGraph from "../../src/patterns/TaskGraph.ts"
+import * as Join from "../../src/patterns/task-graph/Join.ts"
+import * as TaskGraph from "../../src/patterns/task-graph/TaskGraph.ts"
 
 const Call = Task.make("Call", { input: { name: Schema.String, turns: Schema.Int }, output: Schema.String })
 

@@ -9,8 +9,8 @@ import * as Agent from "../../src/core/Agent.ts"
 import * as Run from "../../src/core/Run.ts"
 import * as StepPath from "../../src/core/StepPath.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Join from "../../src/patterns/Join.ts"
-import * as TaskGraph from "../../src/patterns/TaskGraph.ts"
+import * as Join from "../../src/patterns/task-graph/Join.ts"
+import * as TaskGraph from "../../src/patterns/task-graph/TaskGraph.ts"
 
 class Broken extends Schema.TaggedError<Broken>()("Broken", { node: Schema.String }) {}
 class Torn extends Schema.TaggedError<Torn>()("Torn", { node: Schema.String }) {}

@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import * as Agent from "../../src/core/Agent.ts"
 import * as Task from "../../src/core/Task.ts"
 import * as Verdict from "../../src/patterns/Verdict.ts"
-import * as VerifyLoop from "../../src/patterns/VerifyLoop.ts"
+import * as VerifyLoop from "../../src/patterns/verify-loop/VerifyLoop.ts"
 import { BudgetExceeded } from "../../src/policies/Budget.ts"
 import * as Budget from "../../src/policies/Budget.ts"
 

@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import * as Agent from "../../src/core/Agent.ts"
 import * as Interceptor from "../../src/core/Interceptor.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Saga from "../../src/patterns/Saga.ts"
+import * as Saga from "../../src/patterns/saga/Saga.ts"
 import * as Deadline from "../../src/policies/Deadline.ts"
 import * as Timeout from "../../src/policies/Timeout.ts"
 

@@ -4,7 +4,7 @@ import * as Agent from "../../src/core/Agent.ts"
 import type { ContractViolation } from "../../src/core/AgentError.ts"
 import * as Task from "../../src/core/Task.ts"
 import type { Engine } from "../../src/durable/Engine.ts"
-import * as Approval from "../../src/patterns/Approval.ts"
+import * as Approval from "../../src/patterns/approval/Approval.ts"
 
 class Mailer extends Context.Service<Mailer, { readonly send: (text: string) => Effect.Effect<void> }>()("Mailer") {}
 class MailDown extends Schema.TaggedError<MailDown>()("MailDown", {}) {}

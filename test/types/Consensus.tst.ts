@@ -1,5 +1,5 @@
 import { describe, expectTypeOf, it } from "vitest"
-import * as Consensus from "../../src/patterns/Consensus.ts"
+import * as Consensus from "../../src/patterns/consensus/Consensus.ts"
 
 describe("rules", () => {
   it("take ballots of their kind", () => {

@@ -6,8 +6,8 @@ import { describe, expectTypeOf, it } from "vitest"
 import * as Agent from "../../src/core/Agent.ts"
 import type { ContractViolation } from "../../src/core/AgentError.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Handoff from "../../src/patterns/Handoff.ts"
-import type { CompensationFailed } from "../../src/patterns/Saga.ts"
+import * as Handoff from "../../src/patterns/handoff/Handoff.ts"
+import type { CompensationFailed } from "../../src/patterns/saga/Saga.ts"
 import * as Verdict from "../../src/patterns/Verdict.ts"
 
 class Broken extends Schema.TaggedError<Broken>()("Broken", {}) {}

@@ -7,7 +7,7 @@ import * as Agent from "../../src/core/Agent.ts"
 import type { ContractViolation } from "../../src/core/AgentError.ts"
 import * as Task from "../../src/core/Task.ts"
 import * as Signal from "../../src/durable/Signal.ts"
-import * as Hierarchy from "../../src/patterns/Hierarchy.ts"
+import * as Hierarchy from "../../src/patterns/hierarchy/Hierarchy.ts"
 
 class Broken extends Schema.TaggedError<Broken>()("Broken", {}) {}
 class Denied extends Schema.TaggedError<Denied>()("Denied", {}) {}

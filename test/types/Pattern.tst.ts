@@ -6,7 +6,7 @@ import { describe, expectTypeOf, it } from "vitest"
 import * as Agent from "../../src/core/Agent.ts"
 import type { ContractViolation } from "../../src/core/AgentError.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Pattern from "../../src/patterns/Pattern.ts"
+import * as Pattern from "../../src/patterns/pattern/Pattern.ts"
 
 class Vague extends Schema.TaggedError<Vague>()("Vague", {}) {}
 class Busy extends Schema.TaggedError<Busy>()("Busy", {}) {}

@@ -6,9 +6,9 @@ import { describe, expectTypeOf, it } from "vitest"
 import * as Agent from "../../src/core/Agent.ts"
 import type { ContractViolation } from "../../src/core/AgentError.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Pattern from "../../src/patterns/Pattern.ts"
-import * as PatternLibrary from "../../src/patterns/PatternLibrary.ts"
-import * as PatternTemplate from "../../src/patterns/PatternTemplate.ts"
+import * as Pattern from "../../src/patterns/pattern/Pattern.ts"
+import * as PatternLibrary from "../../src/patterns/library/PatternLibrary.ts"
+import * as PatternTemplate from "../../src/patterns/library/PatternTemplate.ts"
 
 class Vague extends Schema.TaggedError<Vague>()("Vague", {}) {}
 class Shallow extends Schema.TaggedError<Shallow>()("Shallow", {}) {}

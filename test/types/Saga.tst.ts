@@ -5,7 +5,7 @@ import { describe, expectTypeOf, it } from "vitest"
 import * as Agent from "../../src/core/Agent.ts"
 import type { ContractViolation } from "../../src/core/AgentError.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Saga from "../../src/patterns/Saga.ts"
+import * as Saga from "../../src/patterns/saga/Saga.ts"
 
 class SoldOut extends Schema.TaggedError<SoldOut>()("SoldOut", {}) {}
 class Declined extends Schema.TaggedError<Declined>()("Declined", {}) {}

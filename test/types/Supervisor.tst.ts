@@ -8,9 +8,9 @@ import { describe, expectTypeOf, it } from "vitest"
 import * as Agent from "../../src/core/Agent.ts"
 import type { ContractViolation } from "../../src/core/AgentError.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Directive from "../../src/patterns/Directive.ts"
-import * as Routing from "../../src/patterns/Routing.ts"
-import * as Supervisor from "../../src/patterns/Supervisor.ts"
+import * as Directive from "../../src/patterns/supervisor/Directive.ts"
+import * as Routing from "../../src/patterns/supervisor/Routing.ts"
+import * as Supervisor from "../../src/patterns/supervisor/Supervisor.ts"
 import * as Breaker from "../../src/policies/Breaker.ts"
 
 class Rejected extends Schema.TaggedError<Rejected>()("Rejected", { reason: Schema.String }) {}

@@ -6,11 +6,11 @@ import { describe, expectTypeOf, it } from "vitest"
 import * as Agent from "../../src/core/Agent.ts"
 import type { ContractViolation } from "../../src/core/AgentError.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Auction from "../../src/patterns/Auction.ts"
-import * as Blackboard from "../../src/patterns/Blackboard.ts"
-import * as Consensus from "../../src/patterns/Consensus.ts"
-import * as Gossip from "../../src/patterns/Gossip.ts"
-import * as Swarm from "../../src/patterns/Swarm.ts"
+import * as Auction from "../../src/patterns/swarm/Auction.ts"
+import * as Blackboard from "../../src/patterns/swarm/Blackboard.ts"
+import * as Consensus from "../../src/patterns/consensus/Consensus.ts"
+import * as Gossip from "../../src/patterns/swarm/Gossip.ts"
+import * as Swarm from "../../src/patterns/swarm/Swarm.ts"
 
 class Busy extends Schema.TaggedError<Busy>()("Busy", {}) {}
 class Db extends Context.Service<Db, { readonly verdict: Effect.Effect<boolean> }>()("test/Db") {}

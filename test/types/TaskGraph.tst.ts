@@ -6,8 +6,8 @@ import { expectTypeOf } from "vitest"
 import * as Agent from "../../src/core/Agent.ts"
 import type { ContractViolation } from "../../src/core/AgentError.ts"
 import * as Task from "../../src/core/Task.ts"
-import * as Join from "../../src/patterns/Join.ts"
-import * as TaskGraph from "../../src/patterns/TaskGraph.ts"
+import * as Join from "../../src/patterns/task-graph/Join.ts"
+import * as TaskGraph from "../../src/patterns/task-graph/TaskGraph.ts"
 
 class Rejected extends Schema.TaggedError<Rejected>()("Rejected", { reason: Schema.String }) {}
 class Db extends Context.Service<Db, { readonly read: Effect.Effect<string> }>()("test/Db") {}

@@ -5,7 +5,7 @@ import type { ContractViolation } from "../../src/core/AgentError.ts"
 import * as Task from "../../src/core/Task.ts"
 import * as Orchestration from "../../src/durable/Orchestration.ts"
 import * as Verdict from "../../src/patterns/Verdict.ts"
-import * as VerifyLoop from "../../src/patterns/VerifyLoop.ts"
+import * as VerifyLoop from "../../src/patterns/verify-loop/VerifyLoop.ts"
 import * as Budget from "../../src/policies/Budget.ts"
 
 class Db extends Context.Service<Db, { readonly query: Effect.Effect<string> }>()("Db") {}

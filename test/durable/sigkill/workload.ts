@@ -16,7 +16,7 @@ import * as Orchestration from "../../../src/durable/Orchestration.ts"
 import * as Signal from "../../../src/durable/Signal.ts"
 import * as Step from "../../../src/durable/Step.ts"
 import * as Timer from "../../../src/durable/Timer.ts"
-import * as Saga from "../../../src/patterns/Saga.ts"
+import * as Saga from "../../../src/patterns/saga/Saga.ts"
 
 export class Declined extends Schema.TaggedError<Declined>()("Declined", { what: Schema.String }) {}
 export const Approval = Signal.make("approval", { by: Schema.String })

@@ -1,0 +1,74 @@
+/** `Supervisor` as it is made from data: its policy names directives by error tags. */
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Breaker from "../../policies/Breaker.ts"
+import * as Directive from "../supervisor/Directive.ts"
+import * as Pattern from "../pattern/Pattern.ts"
+import * as Routing from "../supervisor/Routing.ts"
+import * as Supervisor from "../supervisor/Supervisor.ts"
+import { Count, Duration, Natural } from "./Quantities.ts"
+import type { Whoever } from "./Whoever.ts"
+
+const Plain = Schema.Literals(["escalate", "reroute", "stop"])
+
+const Rule = Schema.Union([
+  Plain,
+  Schema.Struct({
+    restart: Schema.Struct({
+      times: Count,
+      /** Before the first restart; twice as long before each further one. */
+      delay: Pattern.optional(Duration, Schema.decodeSync(Duration)("100 millis")),
+      afterwards: Pattern.optional(Plain, "escalate")
+    })
+  }),
+  Schema.Struct({ resume: Schema.Json })
+])
+
+const plain = { escalate: Directive.escalate, reroute: Directive.reroute, stop: Directive.stop }
+
+const directiveOf = (rule: typeof Rule.Type): Directive.Directive => {
+  if (typeof rule === "string") return plain[rule]
+  if ("resume" in rule) return Directive.resume(rule.resume)
+  const { afterwards, delay, times } = rule.restart
+  return Directive.restart(Schedule.exponential(delay).pipe(Schedule.upTo({ times })), plain[afterwards])
+}
+
+const Route = Schema.Union([
+  Schema.Literals(["leastLoaded", "roundRobin"]),
+  Schema.Struct({ weighted: Schema.Record(Schema.String, Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))) })
+])
+
+const routes = { leastLoaded: Routing.leastLoaded, roundRobin: Routing.roundRobin }
+
+export const supervisor = Pattern.make("Supervisor", {
+  description: "Agents that can all do the same: each input goes to one, and a failure meets the rule for its tag.",
+  options: {
+    route: Pattern.optional(Route, "leastLoaded"),
+    strategy: Pattern.optional(Schema.Literals(["OneForOne", "OneForAll", "RestForOne"]), "OneForOne"),
+    intensity: Schema.optionalKey(Schema.Struct({ restarts: Natural, within: Duration })),
+    breaker: Schema.optionalKey(Schema.Struct({ failures: Count, openFor: Duration })),
+    /** By error tag. A tag without a rule escalates. */
+    onFailure: Pattern.optional(Schema.Record(Schema.String, Rule), {})
+  },
+  slots: { agents: Pattern.list() },
+  validate: ({ agents, route }) =>
+    typeof route === "string"
+      ? []
+      : Object.keys(route.weighted)
+          .filter((name) => !agents.some((agent) => agent.name === name))
+          .map((name) => ({ path: ["route", "weighted", name], message: "is no agent of this supervisor" })),
+  build: (
+    { agents, breaker, intensity, onFailure, route, strategy },
+    name
+  ): Whoever<"agents", Supervisor.NoWorker | Supervisor.RestartsExceeded | Breaker.CircuitOpen> =>
+    Supervisor.make(name, {
+      agents: agents as never,
+      route: typeof route === "string" ? routes[route] : Routing.weighted(route.weighted),
+      strategy,
+      ...(intensity === undefined ? {} : { intensity }),
+      ...(breaker === undefined
+        ? {}
+        : { breaker: { trip: Breaker.consecutive(breaker.failures), openFor: breaker.openFor } }),
+      onFailure: Object.fromEntries(Object.entries(onFailure).map(([tag, rule]) => [tag, directiveOf(rule)])) as never
+    }) as any
+})

@@ -276,7 +276,10 @@ const truncate = (state: MemoryState, found: MemoryStream, version: StreamVersio
   const oldest = found.version - found.events.length + 1
   const count = Math.min(version, found.version) - oldest
   if (count <= 0) return
-  for (const event of found.events.splice(0, count)) found.byId?.delete(event.id)
+  for (const { id, version } of found.events.splice(0, count)) {
+    // A later event may bear the same id.
+    if (found.byId?.get(id) === version) found.byId.delete(id)
+  }
   forget(state, count)
 }
 

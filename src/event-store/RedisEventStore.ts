@@ -67,9 +67,13 @@ local function forget(s, count)
       ids[#ids + 1] = position .. '-0'
     end
     if redis.call('EXISTS', s.dedup) == 1 then
-      for _, id in ipairs(ids) do
+      for place, id in ipairs(ids) do
         local entry = redis.call('XRANGE', log, id, id)[1]
-        if entry then redis.call('HDEL', s.dedup, entry[2][2]) end
+        -- A later event may bear the same id.
+        local version = entry and redis.call('HGET', s.dedup, entry[2][2])
+        if version and tonumber(version) == s.base + from + place - 1 then
+          redis.call('HDEL', s.dedup, entry[2][2])
+        end
       end
     end
     redis.call('XDEL', log, unpack(ids))

@@ -43,6 +43,15 @@ export const cases: ReadonlyArray<Case<EventStore | EventStoreDriver>> = [
       const outcomes = yield* driver.append([request(stream, 0, "z"), request(stream, 4, "e")])
       yield* expect.equal("appends afterwards", tags(outcomes), ["VersionConflict", "Appended"])
       yield* expect.equal("versions afterwards", versions(yield* driver.read(stream, {})), [4, 5])
+
+      const other = yield* newStream
+      const again = { ...request(other, 0, "a"), expected: "Any" as const }
+      yield* driver.append([request(other, 0, "a")])
+      yield* driver.append([again])
+      yield* driver.truncateBefore(other, 2)
+      yield* driver.append([again])
+      const kept = versions(yield* driver.read(other, {}))
+      yield* expect.equal("recognised, although one of its id was forgotten", kept, [2])
     })
   ),
 

@@ -1,6 +1,7 @@
 /** The deployment: what it does about a server that is away, full, forgetful, or newer. */
 import { assert, describe, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -33,9 +34,12 @@ const reasonOf = (error: EventStoreError) => {
 const built = (options: Redis.Options) => Effect.scoped(Layer.build(Redis.stores({ ...timeouts, ...options })))
 
 /** What is logged while an effect runs. */
-const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
+const logged = <A, E, R>(effect: Effect.Effect<A, E, R>, hear: (line: string) => void = () => {}) => {
   const lines: Array<string> = []
-  const logger = Logger.make(({ message }) => void lines.push(String(message)))
+  const logger = Logger.make(({ message }) => {
+    lines.push(String(message))
+    hear(String(message))
+  })
   return Effect.map(Effect.provide(effect, Logger.layer([logger])), () => lines)
 }
 
@@ -69,11 +73,13 @@ describe("a server that is away", () => {
     Effect.gen(function* () {
       const server = yield* Servers.redis()
       yield* server.kill
-      const lines = yield* logged(
+      const waits = yield* Deferred.make<void>()
+      yield* logged(
         Effect.gen(function* () {
           const opening = yield* Effect.forkChild(Layer.build(Redis.stores({ url: server.url, ...timeouts })), {
             startImmediately: true
           })
+          yield* Deferred.await(waits)
           yield* server.start
           const context = yield* Fiber.join(opening)
           yield* Effect.gen(function* () {
@@ -87,9 +93,11 @@ describe("a server that is away", () => {
             assert.strictEqual((yield* Fiber.join(appending)).version, 1)
             yield* Fiber.join(reading)
           }).pipe(Effect.provideContext(context))
-        })
+        }),
+        (line) => {
+          if (line.includes("Waiting for Redis: the server cannot be reached")) Deferred.doneUnsafe(waits, Effect.void)
+        }
       )
-      assert.include(lines.join(), "Waiting for Redis: the server cannot be reached")
     })
   )
 

@@ -45,4 +45,4 @@ export const program = Effect.map(publish.run({ topic: "cats" }), ({ print }) =>
 
 export const expected = ["thrown away: cats, an end", "printed: cats, an end, a joke"]
 
-if (import.meta.main) console.log(await Effect.runPromise(program))
+if (import.meta.main) console.log((await Effect.runPromise(program)).join("\n"))

@@ -166,9 +166,7 @@ const jittered = (
  * **Gotchas**
  *
  * - Only what may run twice may be tried again.
- * - In a run, around a composed agent or an effect, `elapsed` is measured by the times of the journal. A replay sees them a
- *   few milliseconds earlier than the first execution did, so a retry that was given up that close to `elapsed` may stop
- *   the replay with `NonDeterminism`. Limit such retries by `attempts`, or by a `Deadline` around them.
+ * - In a run, around a composed agent or an effect, `elapsed` is measured from answer to answer, by the times of the journal.
  *
  * @category combinators
  * @stability experimental

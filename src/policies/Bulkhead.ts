@@ -10,7 +10,8 @@
  *   K3. Those who wait are let in in the order in which they came.
  *   K4. A place, in the bulkhead or in its queue, is given back once, however its call ends.
  *   K5. A keyed bulkhead keeps nothing for a key without calls.
- *   K6. In a run, admission is a recorded decision: a replay refuses what was refused, and waits for nobody.
+ *   K6. In a run, admission is a recorded decision: a replay refuses what was refused, and waits for nobody. An engine that
+ *       stops does not wait for those who wait to be let in.
  *
  * Source: Michael Nygard, "Release It!", 2nd ed. 2018, "Bulkheads".
  */
@@ -206,7 +207,7 @@ const direct = <A, E, R>(bulkhead: Bulkhead, effect: Effect.Effect<A, E, R>): Ef
   })
 
 /** `null`: let in. Otherwise how many were waiting. */
-const admission = Decision.make("bulkhead", Schema.NullOr(Schema.Int))
+const admission = Decision.make("bulkhead", Schema.NullOr(Schema.Int), { waits: true })
 
 /** In the program of a run: whoever crashes while he waits, waits again. */
 const recorded = <A, E, R>(bulkhead: Bulkhead, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | BulkheadFull, R> =>
@@ -238,7 +239,6 @@ const recorded = <A, E, R>(bulkhead: Bulkhead, effect: Effect.Effect<A, E, R>): 
  *
  * - In a run, around a composed agent or an effect, a call whose admission was read from a journal runs without a place:
  *   after a restart, more than `concurrency` calls may run until those of the former process have ended.
- * - Such a call that waits holds up an engine that stops, for its `grace` at most.
  * - A call that goes through the same bulkhead again, from inside, may wait for itself.
  *
  * **Errors** `BulkheadFull` — `concurrency` calls run and `queue` wait.

@@ -20,13 +20,19 @@ export type Decision<A> = (facts: Schema.Json, decide: Effect.Effect<A>) => Effe
  * Names a kind of decision, and says what its answers look like.
  *
  * **Details** `facts` goes into the digest of the step: a replay with other facts stops the run instead of answering
- * with a choice that was made about something else.
+ * with a choice that was made about something else. `waits`: making it may take as long as others make it wait, and an
+ * engine that stops need not wait for it. A choice that was made but not recorded by then is made anew by whoever recovers
+ * the run, so making one must change nothing but this process.
  *
  * @category constructors
  * @stability experimental
  * @since 0.1.0
  */
-export const make = <A>(name: string, schema: Schema.ConstraintCodec<A, any, never, never>): Decision<A> => {
+export const make = <A>(
+  name: string,
+  schema: Schema.ConstraintCodec<A, any, never, never>,
+  options: Pick<Run.StepSpec<A, never, never>, "waits"> = {}
+): Decision<A> => {
   const segment = StepPath.segment(name)
   let codec: Run.OutcomeCodec<A, never> | undefined
   return (facts, decide) =>
@@ -39,8 +45,10 @@ export const make = <A>(name: string, schema: Schema.ConstraintCodec<A, any, nev
           codec: (codec ??= codecOf(name, schema)),
           attempt: () => decide,
           idempotent: true,
-          // Only a mistake in `schema` leads here, and a step's error channel is the only way out of this callback.
-          onUnencodable: (issue) => issue as never
+          ...options,
+          onUnencodable: (issue) => {
+            throw new Error(`decision "${name}" has an answer that its schema does not allow: ${String(issue)}`)
+          }
         }),
       decide
     )

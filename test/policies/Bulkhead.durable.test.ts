@@ -1,8 +1,9 @@
 /** K1 to K6 in runs. */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber } from "effect"
+import { Clock, Deferred, Effect, Exit, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { Agent, Bulkhead, Retry, Step } from "../../src/index.ts"
+import * as Memory from "../../src/backends/Memory.ts"
+import { Agent, Bulkhead, Orchestration, Retry, Step } from "../../src/index.ts"
 import { everywhere } from "../durable/everywhere.ts"
 import { define } from "../durable/program.ts"
 import { heldRun } from "./heldRun.ts"
@@ -109,12 +110,44 @@ describe("K6", () => {
           Effect.all([told(Effect.succeed("in").pipe(Bulkhead.protect(slots))), hold], { concurrency: 2 }),
           ([answer]) => [answer]
         )
-      const dropped = yield* Effect.forkChild(untilHeld(body), { startImmediately: true })
-      // What waits in the bulkhead holds the stopping engine up, until its grace ends.
-      while (dropped.pollUnsafe() === undefined) yield* TestClock.adjust("1 minute")
+      yield* untilHeld(body)
       assert.deepStrictEqual(yield* slots.state, { running: 1, queued: 0 })
       yield* Fiber.interrupt(holder)
       assert.deepStrictEqual(yield* slots.state, { running: 0, queued: 0 })
+    })
+  )
+
+  it.effect("K6: an engine that stops does not wait for who waits to be let in, and its successor lets it in", () =>
+    Effect.gen(function* () {
+      const state = Memory.makeState()
+      const inProcess = <A, E>(slots: Bulkhead.Bulkhead, use: (job: typeof one) => Effect.Effect<A, E, any>) => {
+        const work = Agent.compose("work", { run: (_: {}) => Effect.succeed("in") }).pipe(Bulkhead.protect(slots))
+        const job = jobOf(Effect.orDie(work.run({})))
+        const layer = job.layer.pipe(Layer.provideMerge(Memory.layerOf(state, { replayPatience: 0, grace: "1 hour" })))
+        return Effect.provide(use(job), Layer.fresh(layer), { local: true }) as Effect.Effect<A, E>
+      }
+      const jobOf = (run: Effect.Effect<string>) =>
+        Orchestration.make("Job", { input: {}, output: Schema.String, key: () => "one", run: () => run })
+      const one = jobOf(Effect.succeed(""))
+      const began = yield* Clock.currentTimeMillis
+      const slots = Bulkhead.make("slots", { concurrency: 1, queue: 1 })
+      const holder = yield* Effect.forkChild(Effect.never.pipe(Bulkhead.protect(slots)), { startImmediately: true })
+      const stopped = yield* Effect.forkChild(
+        inProcess(slots, (job) =>
+          Effect.gen(function* () {
+            yield* job.start({})
+            while ((yield* slots.state).queued === 0) yield* Effect.yieldNow
+          })
+        )
+      )
+      while (stopped.pollUnsafe() === undefined) yield* TestClock.adjust("1 minute")
+      assert.isBelow((yield* Clock.currentTimeMillis) - began, 3_600_000)
+      assert.deepStrictEqual(yield* slots.state, { running: 1, queued: 0 })
+      yield* Fiber.interrupt(holder)
+      const answer = yield* inProcess(Bulkhead.make("slots", { concurrency: 1 }), (job) =>
+        Effect.flatMap(job.start({}), (handle) => handle.await)
+      )
+      assert.strictEqual(answer, "in")
     })
   )
 })

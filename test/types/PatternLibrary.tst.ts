@@ -84,6 +84,9 @@ describe("PatternLibrary", () => {
       | "AllFailed"
       | "Unsure"
       | "RouteUnknown"
+      | "HandoffRejected"
+      | "CompensationFailed"
+      | "ApprovalTimedOut"
     >()
   })
 

@@ -126,6 +126,14 @@ describe("Supervisor.make", () => {
     })
   })
 
+  it("takes no rule for the rest instead: that is for policies from data", () => {
+    Supervisor.make("the rest", {
+      agents: [bob],
+      // @ts-expect-error Property 'ContractViolation' is missing
+      onFailure: { Rejected: Directive.escalate, [Directive.otherwise]: Directive.escalate }
+    })
+  })
+
   it("asks for CircuitOpen exactly when there is a breaker", () => {
     const guarded = Supervisor.make("guarded", {
       agents: [bob],

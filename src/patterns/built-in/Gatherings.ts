@@ -9,6 +9,7 @@ import * as MapReduce from "../MapReduce.ts"
 import * as Pattern from "../pattern/Pattern.ts"
 import * as Race from "../Race.ts"
 import * as Swarm from "../swarm/Swarm.ts"
+import { twice } from "./Names.ts"
 import { Count, Duration } from "./Quantities.ts"
 import type { Whoever } from "./Whoever.ts"
 
@@ -23,13 +24,6 @@ export const race = Pattern.make("Race", {
   build: ({ agents, first, stagger }, name): Whoever<"agents", Race.AllFailed<unknown>> =>
     Race.make(name, { agents: agents as never, first, ...(stagger === undefined ? {} : { stagger }) }) as any
 })
-
-const twice = (slot: string, agents: ReadonlyArray<Agent.Any>) =>
-  agents.flatMap(({ name }, place) =>
-    agents.findIndex((agent) => agent.name === name) < place
-      ? [{ path: [slot, place], message: `"${name}" takes part already` }]
-      : []
-  )
 
 /** Says what there is to be done. */
 const Splitting = Task.make("Splitting", { input: Schema.Any, output: Schema.Array(Schema.Any) })

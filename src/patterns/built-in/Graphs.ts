@@ -6,6 +6,7 @@ import * as GraphPlan from "../task-graph/GraphPlan.ts"
 import * as Pattern from "../pattern/Pattern.ts"
 import * as TaskGraph from "../task-graph/TaskGraph.ts"
 import { unknownName } from "../library/UnknownName.ts"
+import { strangers } from "./Names.ts"
 import { Count } from "./Quantities.ts"
 import type { Whoever } from "./Whoever.ts"
 
@@ -16,11 +17,6 @@ const planOf = (nodes: { readonly [name: string]: Agent.Any }, after: Dependenci
     Object.keys(nodes).map((id) => ({ id, after: Object.hasOwn(after, id) ? [...new Set(after[id])] : [] })),
     { name: "graph" }
   )
-
-const strangers = (nodes: { readonly [name: string]: Agent.Any }, after: Dependencies) =>
-  Object.keys(after)
-    .filter((node) => !Object.hasOwn(nodes, node))
-    .map((node) => ({ path: ["after", node], message: unknownName("node", node, Object.keys(nodes)) }))
 
 const problems = (nodes: { readonly [name: string]: Agent.Any }, after: Dependencies): ReadonlyArray<Pattern.Issue> => {
   const plan = planOf(nodes, after)
@@ -50,7 +46,10 @@ export const taskGraph = Pattern.make("TaskGraph", {
     onFailure: Pattern.optional(Schema.Literals(["failFast", "finishIndependent"]), "failFast")
   },
   slots: { nodes: Pattern.record() },
-  validate: ({ after, nodes }) => [...strangers(nodes, after), ...problems(nodes, after)],
+  validate: ({ after, nodes }) => [
+    ...strangers("after", after, { kind: "node", known: Object.keys(nodes) }),
+    ...problems(nodes, after)
+  ],
   build: ({ after, concurrency, nodes, onFailure }, name): Whoever<"nodes"> =>
     Result.getOrThrow(planOf(nodes, after)).order.reduce<any>(
       (graph, node) =>

@@ -47,8 +47,10 @@ export const supervisor = Pattern.make("Supervisor", {
     strategy: Pattern.optional(Schema.Literals(["OneForOne", "OneForAll", "RestForOne"]), "OneForOne"),
     intensity: Schema.optionalKey(Schema.Struct({ restarts: Natural, within: Duration })),
     breaker: Schema.optionalKey(Schema.Struct({ failures: Count, openFor: Duration })),
-    /** By error tag. A tag without a rule escalates. */
-    onFailure: Pattern.optional(Schema.Record(Schema.String, Rule), {})
+    /** By error tag. */
+    onFailure: Pattern.optional(Schema.Record(Schema.String, Rule), {}),
+    /** What to do about a tag without a rule. */
+    otherwise: Pattern.optional(Rule, "escalate")
   },
   slots: { agents: Pattern.list() },
   validate: ({ agents, route }) =>
@@ -58,7 +60,7 @@ export const supervisor = Pattern.make("Supervisor", {
           .filter((name) => !agents.some((agent) => agent.name === name))
           .map((name) => ({ path: ["route", "weighted", name], message: "is no agent of this supervisor" })),
   build: (
-    { agents, breaker, intensity, onFailure, route, strategy },
+    { agents, breaker, intensity, onFailure, otherwise, route, strategy },
     name
   ): Whoever<"agents", Supervisor.NoWorker | Supervisor.RestartsExceeded | Breaker.CircuitOpen> =>
     Supervisor.make(name, {
@@ -69,6 +71,9 @@ export const supervisor = Pattern.make("Supervisor", {
       ...(breaker === undefined
         ? {}
         : { breaker: { trip: Breaker.consecutive(breaker.failures), openFor: breaker.openFor } }),
-      onFailure: Object.fromEntries(Object.entries(onFailure).map(([tag, rule]) => [tag, directiveOf(rule)])) as never
+      onFailure: {
+        ...Object.fromEntries(Object.entries(onFailure).map(([tag, rule]) => [tag, directiveOf(rule)])),
+        [Directive.otherwise]: directiveOf(otherwise)
+      } as never
     }) as any
 })

@@ -30,7 +30,9 @@ import type * as PatternTemplate from "./PatternTemplate.ts"
 import type { SlotError, SlotServices } from "../pattern/Slot.ts"
 import * as Gatherings from "../built-in/Gatherings.ts"
 import { taskGraph } from "../built-in/Graphs.ts"
+import { handoff } from "../built-in/Handoffs.ts"
 import { verifyLoop } from "../built-in/Loops.ts"
+import { approval } from "../built-in/People.ts"
 import * as Sequences from "../built-in/Sequences.ts"
 import { supervisor } from "../built-in/Supervised.ts"
 import * as Templates from "../built-in/Templates.ts"
@@ -125,7 +127,7 @@ export const make = <const P extends Pattern.Any = never>(
  *
  * **Details**
  *
- * - Patterns: `Cascade`, `Debate`, `MapReduce`, `Pipeline`, `Race`, `Router`, `Supervisor`, `Swarm`, `TaskGraph`, `VerifyLoop`.
+ * - Patterns: `Approval`, `Cascade`, `Debate`, `Handoff`, `MapReduce`, `Pipeline`, `Race`, `Router`, `Supervisor`, `Swarm`, `TaskGraph`, `VerifyLoop`.
  * - Templates: `CheapFirst`, `DraftAndVerify`, `MajorityOfThree`, `SupervisedPool`.
  *
  * **When to use** For data. In code, the patterns' own modules know the types of what goes in and out.
@@ -136,8 +138,10 @@ export const make = <const P extends Pattern.Any = never>(
  */
 export const builtIn = /* @__PURE__ */ make(
   [
+    approval,
     Sequences.cascade,
     Gatherings.debate,
+    handoff,
     Gatherings.mapReduce,
     Sequences.pipeline,
     Gatherings.race,

@@ -94,9 +94,28 @@ export const resume = <const A>(value: A): Resume<A> => ({ _tag: "Resume", value
 /** A directive, or a pure function that chooses one by the error. */
 export type Rule = Directive | ((error: any) => Directive)
 
+/**
+ * The key of the rule for tags without one. For policies from data, which cannot know the tags: in code, each has a rule.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const otherwise: unique symbol = Symbol.for("tutti/patterns/Directive/otherwise")
+
 /** Rules by error tag. */
 export interface Policy {
   readonly [tag: string]: Rule
+  readonly [otherwise]?: Rule
+}
+
+/** The rule for this tag, if there is one. */
+export const ruleFor = (policy: Policy, tag: string): Rule | undefined =>
+  Object.hasOwn(policy, tag) ? policy[tag] : policy[otherwise]
+
+/** All rules, that for the other tags included. */
+export const rulesOf = (policy: Policy): ReadonlyArray<Rule> => {
+  const rest = policy[otherwise]
+  return rest === undefined ? Object.values(policy) : [...Object.values(policy), rest]
 }
 
 /** The tags of the errors in `E`. */
@@ -135,8 +154,7 @@ export type IfRestarts<P, A> = [Extract<Of<P[keyof P]>, { readonly _tag: "Restar
 
 /** The rule's directive for this error. No rule (an error without a known tag): escalate. */
 export const choose = (policy: Policy, error: unknown): Directive => {
-  const tag = tagOf(error)
-  const rule = Object.hasOwn(policy, tag) ? policy[tag] : undefined
+  const rule = ruleFor(policy, tagOf(error))
   if (rule === undefined) return escalate
   return typeof rule === "function" ? rule(error) : rule
 }

@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import type * as Agent from "../../core/Agent.ts"
 import * as Breaker from "../../policies/Breaker.ts"
 import * as Circuit from "../../policies/Circuit.ts"
-import type * as Directive from "./Directive.ts"
+import * as Directive from "./Directive.ts"
 import * as RestartIntensity from "./RestartIntensity.ts"
 import * as Routing from "./Routing.ts"
 import { WorkerHeap } from "./WorkerHeap.ts"
@@ -116,7 +116,7 @@ export class Team {
       const twice = this.names.find((worker, number) => this.numbers.get(worker) !== number)
       throw new RangeError(`supervisor "${name}" has two agents named "${twice}"`)
     }
-    const rules = Object.values(options.policy)
+    const rules = Directive.rulesOf(options.policy)
     const inOrder = options.route === Routing.leastLoaded || options.route === Routing.roundRobin
     this.isForegone = count === 1 && options.breaker === undefined && inOrder && !rules.some(mayStop)
     this.mayInterrupt = rules.some((rule) => typeof rule === "function" || rule._tag === "Restart")
@@ -130,7 +130,7 @@ export class Team {
             rules: Breaker.rules(options.breaker),
             states: Array.from<Circuit.State>({ length: count }).fill(Circuit.initial),
             refusing: new WorkerHeap(count),
-            passedOver: isReroute(options.policy["CircuitOpen"])
+            passedOver: isReroute(Directive.ruleFor(options.policy, "CircuitOpen"))
           }
     this.router = this.makeRouter(() => this.circuits?.passedOver === true)
   }

@@ -23,9 +23,8 @@ import {
   asking,
   type AskingOptions,
   type CommonInput,
-  expected,
-  failureOf,
-  poll
+  everyAnswer,
+  failureOf
 } from "./Poll.ts"
 
 /** An error names so many failures. */
@@ -159,15 +158,14 @@ const hold = Effect.fnUntraced(function* (auction: Auction, input: unknown): Eff
   const { announce, award, concurrency, contractors, name, names, timeout } = auction
   const bidding = Effect.suspend(() => {
     const announced = announce(input)
-    return poll<any, any, any>({
+    return everyAnswer<any, any, any>({
       members: names,
       concurrency,
       timeout,
-      ask: (contractor) => contractors[contractor]!.bid.run(announced),
-      isEnough: () => false
+      ask: (contractor) => contractors[contractor]!.bid.run(announced)
     })
   })
-  const answers = yield* expected(yield* inBidding(bidding))
+  const answers = yield* inBidding(bidding)
   const valid = bidsOf(auction, answers, input)
   const best = valid.reduce((best, bid) => (best === undefined || bid.worth > best.worth ? bid : best), valid[0])
   if (best === undefined) return yield* Effect.fail(noBids(name, names, answers))

@@ -24,11 +24,10 @@ import {
   asking,
   type AskingOptions,
   type CommonInput,
-  expected,
+  everyAnswer,
   type Members,
   namesOf,
-  natural,
-  poll
+  natural
 } from "./Poll.ts"
 
 /**
@@ -185,14 +184,12 @@ const ask = Effect.fnUntraced(function* (
   })
   if (awake.length === 0) return []
   const asked = question(input, board)
-  const polled = yield* poll<any, any, any>({
+  const answers = yield* everyAnswer<any, any, any>({
     members: awake.map(({ name }) => name),
     concurrency,
     timeout,
-    ask: (member) => awake[member]!.source.run(asked),
-    isEnough: () => false
+    ask: (member) => awake[member]!.source.run(asked)
   })
-  const answers = yield* expected(polled)
   return answers.flatMap((answer, member) => {
     if (answer === undefined || Exit.isFailure(answer)) return []
     return posts(answer.value).map((entry) => ({ source: awake[member]!.name, round, entry }))

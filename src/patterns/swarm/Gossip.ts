@@ -28,11 +28,10 @@ import {
   asking,
   type AskingOptions,
   type CommonInput,
-  expected,
+  everyAnswer,
   type Members,
   namesOf,
-  natural,
-  poll
+  natural
 } from "./Poll.ts"
 
 /**
@@ -191,14 +190,12 @@ const makeUpMinds = Effect.fnUntraced(function* (
   { agents, concurrency, names, question, state, timeout }: Gossip,
   { input, minds, talks }: Exchange
 ): Effect.fn.Return<ReadonlyArray<Mind>, never, any> {
-  const polled = yield* poll<any, any, any>({
+  const answers = yield* everyAnswer<any, any, any>({
     members: names,
     concurrency,
     timeout,
-    ask: (member) => agents[member]!.run(question(input, talks[member]!)),
-    isEnough: () => false
+    ask: (member) => agents[member]!.run(question(input, talks[member]!))
   })
-  const answers = yield* expected(polled)
   return answers.map((answer, member) =>
     answer !== undefined && Exit.isSuccess(answer) ? { state: state(answer.value) } : minds[member]
   )

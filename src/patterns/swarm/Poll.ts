@@ -181,7 +181,12 @@ export const isUnexpected = (answer: Exit.Exit<unknown, unknown>): boolean =>
   Exit.isFailure(answer) && (Cause.hasDies(answer.cause) || failureOf(answer) === undefined)
 
 /** Ends with what no pattern over the poll can handle: the first in the order of the members. */
-export const expected = <A, E>({ answers }: Poll<A, E>): Effect.Effect<Answers<A, E>> => {
+const expected = <A, E>({ answers }: Poll<A, E>): Effect.Effect<Answers<A, E>> => {
   const unexpected = answers.find((answer) => answer !== undefined && isUnexpected(answer))
   return unexpected === undefined ? Effect.succeed(answers) : (unexpected as Exit.Exit<never>)
 }
+
+/** Hears all there is to hear, and lets out what nobody expects. */
+export const everyAnswer = <A, E, R>(
+  options: Omit<Options<A, E, R>, "isEnough">
+): Effect.Effect<Answers<A, E>, never, R> => Effect.flatMap(poll({ ...options, isEnough: () => false }), expected)

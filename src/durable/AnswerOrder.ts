@@ -76,9 +76,10 @@ export class AnswerOrder {
     return this.open > (kind === "Other" ? 0 : 1)
   }
 
-  /** Whoever states a note is running: all others have heard what they hear, unless one is still at it. */
+  /** Whoever states a note is running; the last answer was given to one who was alone, unless `isUnsettled` says otherwise. */
   private isAtRest(place: Place): boolean {
-    return !this.isUnsettled && (place.kind === "Note" || !this.hasOthers(place))
+    if (this.isUnsettled || place.kind === "Other") return false
+    return place.kind === "Note" || !this.hasOthers(place)
   }
 
   private atHead(place: Place): Effect.Effect<void> {

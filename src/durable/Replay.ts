@@ -67,9 +67,11 @@ export class Replay {
     return this.lastDelivered
   }
 
-  /** Recorded answers that nobody has asked for. */
+  /** Recorded answers that nobody has asked for. For a cancellation nobody asks: it may have come too late. */
   get unasked(): ReadonlyArray<Entry> {
-    return this.options.entries.slice(this.cursor).filter((_, offset) => !this.waiting.has(this.cursor + offset))
+    return this.options.entries
+      .slice(this.cursor)
+      .filter(({ type }, offset) => type !== "RunCancelRequested" && !this.waiting.has(this.cursor + offset))
   }
 
   /** The recorded answer at a path, if there is one that was not delivered yet. */

@@ -1,0 +1,42 @@
+/**
+ * Random programs through random crashes, replays and cancellations. `SEEDS=2000` tries more, `FUZZ_FROM=17` begins there.
+ */
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as Fuzz from "./fuzz/Fuzz.ts"
+import * as Trial from "./fuzz/Trial.ts"
+import type { Tree } from "./fuzz/Tree.ts"
+
+const seeds = Number(process.env["SEEDS"] ?? 60)
+const from = Number(process.env["FUZZ_FROM"] ?? 1)
+
+it.effect(
+  "no program notices a crash, a replay or a cancellation by anything but its outcome",
+  () =>
+    Effect.gen(function* () {
+      const tally = { programs: 0, trials: 0, crashes: 0 }
+      for (let seed = from; seed < from + seeds; seed++) {
+        const { crashes, failure, trials } = yield* Fuzz.one(seed)
+        if (failure !== undefined) assert.fail(failure)
+        tally.programs++
+        tally.trials += trials
+        tally.crashes += crashes
+      }
+      assert.isAbove(tally.crashes, seeds)
+      yield* Effect.logDebug(tally)
+    }),
+  3_600_000
+)
+
+it.effect("a cancellation that the end of the program overtook does not block the run on replay", () =>
+  Effect.gen(function* () {
+    const say: Tree = { kind: "Say", id: 1, size: 0, kids: [] }
+    const timed: Tree = { kind: "Timeout", id: 0, size: 0, kids: [say] }
+    for (const when of ["before", "after"] as const) {
+      for (let mutation = 4; mutation < 10; mutation++) {
+        const world: Trial.Circumstances = { ...Trial.calm, crashes: [{ mutation, when }], cancelAfter: 4 }
+        assert.isUndefined((yield* Trial.run(timed, world)).wrong, `${when} mutation ${mutation}`)
+      }
+    }
+  })
+)

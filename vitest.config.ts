@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 
 /** Tests import "tutti" as its users do, and get the sources. */
@@ -10,6 +11,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     globalSetup: ["scripts/vitest.guard.ts", "test/servers/host.ts"],
     execArgv: ["--conditions=tutti-source", "--disable-warning=ExperimentalWarning"],
+    // One worker a core: many tests wait for servers and clocks.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 30_000,
     hookTimeout: 30_000,
     coverage: {

@@ -3,15 +3,22 @@ import { Effect, Schema } from "effect"
 import {
   Agent,
   Cascade,
+  Consensus,
   Debate,
   Directive,
+  Handoff,
+  Hierarchy,
   MapReduce,
   Pipeline,
   Race,
   Router,
+  Saga,
   Supervisor,
+  Swarm,
   Task,
-  TaskGraph
+  TaskGraph,
+  Verdict,
+  VerifyLoop
 } from "tutti"
 import { compare, microsEach, printMachine } from "./harness.ts"
 
@@ -59,6 +66,37 @@ const graph = TaskGraph.make("graph", { input: Input })
   .add("c", c, { after: ["a"], input: (seen) => seen.a })
   .add("d", d, { after: ["b", "c"], input: (seen) => seen.b })
 
+const hierarchy = Hierarchy.make("hierarchy", {
+  reports: { a, b, c, d },
+  lead: (input: typeof Input.Type, { delegate }) =>
+    Effect.gen(function* () {
+      for (const report of ["a", "b", "c", "d"] as const) yield* delegate(report, input)
+    })
+})
+
+const handoff = Handoff.make("handoff", { input: Input })
+  .leg("a", a, { input: (_, input) => input })
+  .leg("b", b, { input: (baton) => baton.a })
+  .leg("c", c, { input: (baton) => baton.b })
+  .leg("d", d, { input: (baton) => baton.c })
+
+const critic = Agent.make("critic", {
+  task: Task.make("Judge", { input: Input, output: Verdict.schema(Schema.String) }),
+  run: () => Effect.succeed(Verdict.accepted())
+})
+const loop = VerifyLoop.make("loop", {
+  attempt: { agent: a, input: (input: typeof Input.Type) => input },
+  verify: { agent: critic, input: (candidate) => candidate }
+})
+
+const saga: Call = {
+  run: (input) =>
+    a.run(input).pipe(
+      Saga.undo(() => Effect.void),
+      Saga.transaction("saga")
+    )
+}
+
 const cases: ReadonlyArray<readonly [name: string, pattern: Call, calls: Call]> = [
   ["Pipeline of 4", Pipeline.make("pipeline", [a, b, c, d]), calls(a, b, c, d)],
   ["Router of 4", Router.make("router", { routes: { a, b, c, d }, choose: () => "c" }), calls(c)],
@@ -99,7 +137,16 @@ const cases: ReadonlyArray<readonly [name: string, pattern: Call, calls: Call]> 
     Supervisor.make("supervisor", { agents: [a, b, c, d], onFailure: { ContractViolation: Directive.escalate } }),
     calls(a)
   ],
-  ["TaskGraph of 4", graph, calls(a, b, c, d)]
+  ["TaskGraph of 4", graph, calls(a, b, c, d)],
+  ["Saga of one step with an undo", saga, calls(a)],
+  ["VerifyLoop, accepted at once", loop, calls(a, critic)],
+  ["Hierarchy, a lead of 4", hierarchy, calls(a, b, c, d)],
+  ["Handoff of 4", handoff, calls(a, b, c, d)],
+  [
+    "Swarm of 4, unanimous",
+    Swarm.make("swarm", { members: [a, b, c, d], vote: ({ value }) => String(value), rule: Consensus.unanimous() }),
+    calls(a, b, c, d)
+  ]
 ]
 
 printMachine()

@@ -34,10 +34,11 @@ const bookTrip = Agent.compose("book trip", {
 })
 // #endregion
 
-export const program = bookTrip
-  .run({ city: "Oslo" })
-  .pipe(Effect.catchTag("HotelFull", (error) => Effect.succeed([...log, `no hotel in ${error.city}`])))
+export const program = bookTrip.run({ city: "Oslo" }).pipe(
+  Effect.as(log),
+  Effect.catchTag("HotelFull", ({ city }) => Effect.succeed([...log, `no hotel in ${city}`]))
+)
 
 export const expected = ["reserve seat Oslo", "charge Oslo", "refund Oslo", "release seat Oslo", "no hotel in Oslo"]
 
-if (import.meta.main) console.log(await Effect.runPromise(program))
+if (import.meta.main) console.log((await Effect.runPromise(program)).join("\n"))

@@ -35,11 +35,15 @@ const own = Effect.gen(function* () {
 
 const layer = Layer.mergeAll(Counting.layer, EventBus.layer).pipe(Layer.provideMerge(Memory.layer))
 
-export const program = Effect.all([listen, own]).pipe(Effect.scoped, Effect.provide(layer))
+export const program = Effect.all([listen, own]).pipe(
+  Effect.map(([run, order]) => [`the run: ${run.join(", ")}`, `order 7: ${order.join(", ")}`]),
+  Effect.scoped,
+  Effect.provide(layer)
+)
 
 export const expected = [
-  ["RunStarted", "StepCompleted counter", "RunCompleted"],
-  ["OrderPlaced", "OrderShipped"]
+  "the run: RunStarted, StepCompleted counter, RunCompleted",
+  "order 7: OrderPlaced, OrderShipped"
 ]
 
-if (import.meta.main) console.log(await Effect.runPromise(program))
+if (import.meta.main) console.log((await Effect.runPromise(program)).join("\n"))

@@ -5,44 +5,33 @@ import * as Memory from "tutti/memory"
 import { given } from "tutti/testing"
 
 // #region decider
-const Opened = Schema.TaggedStruct("AccountOpened", { owner: Schema.String })
 const Deposited = Schema.TaggedStruct("Deposited", { amount: Schema.Int })
 const Withdrawn = Schema.TaggedStruct("Withdrawn", { amount: Schema.Int })
-const Accounts = EventStream.make("account", { events: Schema.Union([Opened, Deposited, Withdrawn]) })
+const Accounts = EventStream.make("account", { events: Schema.Union([Deposited, Withdrawn]) })
 
 class Overdrawn extends Schema.TaggedError<Overdrawn>()("Overdrawn", { missing: Schema.Int }) {}
-
-type Command =
-  | { readonly _tag: "Open"; readonly owner: string }
-  | { readonly _tag: "Deposit" | "Withdraw"; readonly amount: number }
 
 const Account = Decider.make({
   stream: Accounts,
   initialState: { balance: 0 },
-  decide: (command: Command, { balance }) => {
-    if (command._tag === "Open") return Effect.succeed([Opened.make({ owner: command.owner })])
-    if (command._tag === "Deposit") return Effect.succeed([Deposited.make({ amount: command.amount })])
-    const missing = command.amount - balance
-    if (missing > 0) return Effect.fail(new Overdrawn({ missing }))
-    return Effect.succeed([Withdrawn.make({ amount: command.amount })])
+  decide: ({ _tag, amount }: { readonly _tag: "Deposit" | "Withdraw"; readonly amount: number }, { balance }) => {
+    if (_tag === "Deposit") return Effect.succeed([Deposited.make({ amount })])
+    if (amount > balance) return Effect.fail(new Overdrawn({ missing: amount - balance }))
+    return Effect.succeed([Withdrawn.make({ amount })])
   },
-  evolve: ({ balance }, event) => {
-    if (event._tag === "Deposited") return { balance: balance + event.amount }
-    return { balance: event._tag === "Withdrawn" ? balance - event.amount : balance }
-  }
+  evolve: ({ balance }, { _tag, amount }) => ({ balance: _tag === "Deposited" ? balance + amount : balance - amount })
 })
 // #endregion
 
 // #region handle
 const handled = Effect.gen(function* () {
-  const accounts = yield* CommandHandler.make(Account, {
-    snapshots: { state: Schema.Struct({ balance: Schema.Int }), every: 100 }
-  })
-  yield* accounts.handle("ann", { _tag: "Open", owner: "Ann" })
+  const snapshots = { state: Schema.Struct({ balance: Schema.Int }), every: 100 }
+  const accounts = yield* CommandHandler.make(Account, { snapshots })
   const deposit = accounts.handle("ann", { _tag: "Deposit", amount: 50 }, { commandId: "transfer-17" })
   const [first, again] = [yield* deposit, yield* deposit] // sent twice, carried out once
   const refused = yield* Effect.flip(accounts.handle("ann", { _tag: "Withdraw", amount: 80 }))
-  return [first.duplicate, again.duplicate, refused._tag, yield* accounts.state("ann")] as const
+  const { balance } = yield* accounts.state("ann")
+  return [`duplicates: ${first.duplicate}, ${again.duplicate}`, `to withdraw 80: ${refused._tag}`, `left: ${balance}`]
 })
 // #endregion
 
@@ -59,6 +48,6 @@ const rules = Effect.all([
 
 export const program = Effect.andThen(rules, handled).pipe(Effect.provide(Memory.layer))
 
-export const expected = [false, true, "Overdrawn", { balance: 50 }]
+export const expected = ["duplicates: false, true", "to withdraw 80: Overdrawn", "left: 50"]
 
-if (import.meta.main) console.log(await Effect.runPromise(program))
+if (import.meta.main) console.log((await Effect.runPromise(program)).join("\n"))

@@ -23,7 +23,7 @@ const background = Effect.gen(function* () {
   const { position } = yield* Orders.append("3", [Placed.make({ customer: "ann", total: 5 })], { expected: 0 })
   yield* customers.awaitPosition(position, { timeout: "2 seconds" }) // read your own writes
   const { views } = yield* customers.find({ orderBy: "spent", descending: true, limit: 10 })
-  return views.map(({ id, view }) => `${id} ${view.spent}`)
+  return views.map(({ id, view }) => `${id}: ${view.spent} spent in ${view.orders} orders`)
 })
 // #endregion
 
@@ -44,8 +44,12 @@ const inline = Effect.gen(function* () {
 })
 // #endregion
 
-export const program = Effect.all([background, inline]).pipe(Effect.scoped, Effect.provide(Memory.layer))
+export const program = Effect.all([background, inline]).pipe(
+  Effect.map(([customers, order]) => [...customers, `order 4: ${order?.status}`]),
+  Effect.scoped,
+  Effect.provide(Memory.layer)
+)
 
-export const expected = [["bob 50", "ann 35"], { status: "parcel P1" }]
+export const expected = ["bob: 50 spent in 1 orders", "ann: 35 spent in 2 orders", "order 4: parcel P1"]
 
-if (import.meta.main) console.log(await Effect.runPromise(program))
+if (import.meta.main) console.log((await Effect.runPromise(program)).join("\n"))

@@ -1,5 +1,5 @@
 /** Two workers on one store: the second finishes what the first was told to leave. */
-import { Cause, Effect, Exit, Layer, Schema, Scope } from "effect"
+import { Cause, Effect, Exit, Layer, Schema } from "effect"
 import { type Engine, Orchestration, Signal, Step } from "tutti"
 import * as Embedded from "tutti/embedded"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -7,19 +7,16 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 
 const Approval = Signal.make("approval", { by: Schema.String })
+let builds = 0
 
 const Release = Orchestration.make("Release", {
   input: { version: Schema.String },
   output: Schema.String,
-  key: ({ version }) => version,
   run: ({ version }) =>
     Effect.gen(function* () {
-      const parcel = yield* Step.run("build", {
-        output: Schema.String,
-        run: () => Effect.succeed(`tutti-${version}.tgz`)
-      })
+      yield* Step.run("build", { output: Schema.Void, run: () => Effect.sync(() => void builds++) })
       const { by } = yield* Signal.await(Approval)
-      return `${parcel}, approved by ${by}`
+      return `${version} is out, approved by ${by}`
     })
 })
 
@@ -46,25 +43,17 @@ const folder = Effect.acquireRelease(
 
 export const program = Effect.gen(function* () {
   const filename = join(yield* folder, "tutti.db")
-  // A short lease, so that the example is quick.
-  const store = () =>
-    Layer.fresh(Embedded.layer({ filename, pollInterval: "20 millis", engine: { lease: "300 millis" } }))
+  const options = { filename, pollInterval: "20 millis", engine: { lease: "300 millis" } } as const
+  const process = () => Layer.build(Layer.fresh(worker(Embedded.layer(options))))
 
-  const first = yield* Scope.make()
-  const { id } = yield* Effect.provide(
-    Release.start({ version: "1.0" }),
-    yield* Layer.buildWithScope(worker(store()), first)
-  )
-  yield* Scope.close(first, Exit.void) // SIGTERM
+  const start = Release.start({ version: "1.0" })
+  const { id } = yield* Effect.scoped(Effect.flatMap(process(), (first) => Effect.provide(start, first))) // SIGTERM
 
-  const second = yield* Layer.build(worker(store()))
-  return yield* Effect.gen(function* () {
-    const run = yield* Release.handle(id)
-    yield* run.signal(Approval, { by: "ann" }) // from any process
-    return yield* run.await
-  }).pipe(Effect.provide(second))
+  const run = yield* Effect.provide(Release.handle(id), yield* process())
+  yield* run.signal(Approval, { by: "ann" }) // from any process
+  return [yield* run.await, `built ${builds} time`]
 }).pipe(Effect.scoped)
 
-export const expected = "tutti-1.0.tgz, approved by ann"
+export const expected = ["1.0 is out, approved by ann", "built 1 time"]
 
-if (import.meta.main) console.log(await Effect.runPromise(program))
+if (import.meta.main) console.log((await Effect.runPromise(program)).join("\n"))

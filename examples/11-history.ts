@@ -26,23 +26,33 @@ const past = Effect.gen(function* () {
   const then = yield* History.at(Orders.streamId("7"), { instant: DateTime.add(noon, { minutes: 5 }) }, order)
   const now = yield* History.at(Orders.streamId("7"), { version: 2 }, order)
   const why = yield* Causation.why(placed!.id)
-  return [then.state.owed, now.state.owed, why.outside, why.consequences.map(({ event }) => event.type)]
+  return [
+    `owed at 12:05: ${then.state.owed}, now: ${now.state.owed}`,
+    `placed because of ${JSON.stringify(why.outside)}, which led to ${why.consequences.map(({ event }) => event.type)}`
+  ]
 })
 
 const moved = Effect.gen(function* () {
   const file = yield* Stream.runCollect(LogExport.lines())
   const { events } = yield* Effect.provide(LogImport.run(Stream.fromIterable(file)), Layer.fresh(Memory.layer))
-  return events
+  return [`${events} events moved to another store`]
 })
 
 const archived = Effect.gen(function* () {
   const policy = { streamPrefix: "order/", finishedBy: ["Paid"], olderThan: "30 days", keep: "nothing" } as const
   const { streams } = yield* Archive.sweep(policy, Archive.documents)
-  return [streams.length, (yield* Stream.runCollect(Archive.read(Orders.streamId("7")))).length]
+  const kept = yield* Stream.runCollect(Archive.read(Orders.streamId("7")))
+  return [`${streams.length} stream archived, with all ${kept.length} events`]
 })
 
-export const program = Effect.all([past, moved, archived]).pipe(Effect.provide(Memory.layer))
+const story = Effect.all([past, moved, archived])
+export const program = Effect.map(story, (told) => told.flat()).pipe(Effect.provide(Memory.layer))
 
-export const expected = [[12, 0, { id: "click" }, ["Paid"]], 2, [1, 2]]
+export const expected = [
+  "owed at 12:05: 12, now: 0",
+  'placed because of {"id":"click"}, which led to Paid',
+  "2 events moved to another store",
+  "1 stream archived, with all 2 events"
+]
 
-if (import.meta.main) console.log(await Effect.runPromise(program))
+if (import.meta.main) console.log((await Effect.runPromise(program)).join("\n"))

@@ -34,11 +34,19 @@ const queues = Effect.gen(function* () {
 
   isRepaired = true
   yield* mails.redrive(letters.map(({ id }) => id))
-  return [hello === again, sent, given._tag, letters.map(({ attempts }) => attempts), yield* mails.awaitResult(lost)]
+  return [
+    `${sent}, offered ${hello === again ? "twice, and one item" : "as two items"}`,
+    ...letters.map(({ attempts }) => `${given._tag} after ${attempts} attempts`),
+    `redriven: ${yield* mails.awaitResult(lost)}`
+  ]
 })
 
 export const program = queues.pipe(Effect.scoped, Effect.provide(MemoryWorkQueue.layer))
 
-export const expected = [true, "hello sent to ada", "DeadLettered", [3], "hello sent to nobody"]
+export const expected = [
+  "hello sent to ada, offered twice, and one item",
+  "DeadLettered after 3 attempts",
+  "redriven: hello sent to nobody"
+]
 
-if (import.meta.main) console.log(await Effect.runPromise(program))
+if (import.meta.main) console.log((await Effect.runPromise(program)).join("\n"))

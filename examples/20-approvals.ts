@@ -45,7 +45,7 @@ export const program = Effect.gen(function* () {
   // #region inbox
   const inbox = yield* Approval.open(run) // [taxi, hotel], with their requests, deadlines and addressees
   yield* Expense.delegate(run, "hotel", { by: "ann", to: "bob" })
-  yield* stated("ApprovalDelegated", 1)
+  yield* stated("ApprovalDelegated", 1) // the run has noted that; sooner, bob may be refused with NotAddressed
   yield* Expense.answer(run, "hotel", { by: "bob", decision: { approved: false } })
   yield* Expense.answer(run, "taxi", { by: "ann", decision: { approved: true } })
   // #endregion

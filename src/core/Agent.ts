@@ -76,8 +76,9 @@ const ofLeaf = (name: string, capabilities: ReadonlyArray<string>, leaf: Leaf.Le
       ? (plain ??= Leaf.runPlain(owner, leaf))(input)
       : (step ??= Leaf.runAsStep(owner, leaf))(current, input)
   }
+  const call = Interceptor.interceptable(callee, perform)
   const agent = make_<any, any, any, any>({ name, capabilities, pattern: undefined }, (input) =>
-    inSpan(Interceptor.call(callee, input, perform))
+    Effect.withFiber((fiber) => inSpan(fiber, call(fiber, input)))
   )
   leaves.set(agent, leaf)
   return agent
@@ -168,9 +169,9 @@ export const compose = <In, Out, E, R>(
     capabilities: face.capabilities,
     task: undefined
   }
-  const run = inScope(name, options.run)
+  const call = Interceptor.interceptable(callee, inScope(name, options.run))
   const inSpan = Span.named(name)
-  return make_(face, (input) => inSpan(Interceptor.call(callee, input, run)))
+  return make_(face, (input) => Effect.withFiber((fiber) => inSpan(fiber, call(fiber, input))))
 }
 
 /** What a composed agent does: its program, in a scope named after it. */
@@ -189,7 +190,7 @@ const recomposed = <In, Out, E, R, E2, R2>(
 ): Agent<In, Out, E2, R2> => {
   const inSpan = Span.named(self.name)
   const run = inScope(self.name, program)
-  return make_<In, Out, E2, R2>(self, (input) => inSpan(Effect.withFiber((fiber) => run(fiber, input))))
+  return make_<In, Out, E2, R2>(self, (input) => Effect.withFiber((fiber) => inSpan(fiber, run(fiber, input))))
 }
 
 /** Calls the agent. `Agent.run(alice, input)` and `alice.run(input)` are the same. */
@@ -391,3 +392,28 @@ export const within: {
  * @since 0.1.0
  */
 export const isAgent = (value: unknown): value is Any => typeof value === "object" && value !== null && TypeId in value
+
+/**
+ * What an agent declares with schemas.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Declaration {
+  readonly output: Task.DataSchema
+  /** Every failure it can have, those of its policies included. */
+  readonly errors: Task.ErrorSchema
+}
+
+/**
+ * What an agent that performs a task declares. `undefined`: it is a program, or changed by `mapInput`, `transform` and the
+ * like; what comes of it only its type knows.
+ *
+ * @category getters
+ * @stability experimental
+ * @since 0.1.0
+ */
+export const declarationOf = (self: Any): Declaration | undefined => {
+  const leaf = leaves.get(self)
+  return leaf === undefined ? undefined : { output: leaf.task.output, errors: leaf.errors }
+}

@@ -39,11 +39,12 @@ export type Callee = Omit<Call, "input">
 /** What a call does on the fiber that carries it out. */
 type Perform<A, E, R> = (fiber: Fiber.Fiber<unknown, unknown>, input: any) => Effect.Effect<A, E, R>
 
-/** Makes the call, through the interceptor if there is one. */
-export const call = <A, E, R>(callee: Callee, input: unknown, perform: Perform<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.withFiber((fiber) => {
+/** Makes calls go through the interceptor, if there is one. */
+export const interceptable =
+  <A, E, R>(callee: Callee, perform: Perform<A, E, R>): Perform<A, E, R> =>
+  (fiber, input) => {
     const intercept = fiber.getRef(Interceptor)
     return intercept === undefined
       ? perform(fiber, input)
       : intercept({ ...callee, input }, (input) => Effect.withFiber((fiber) => perform(fiber, input)))
-  })
+  }

@@ -7,13 +7,14 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import { constUndefined } from "effect/Function"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 
 const silent = Tracer.nativeTracer
 
-/** Makes a function that runs an effect in a span of this name. */
+/** Makes a function that runs an effect, on the fiber that is given, in a span of this name. */
 export const named = (name: string, attributes: Readonly<Record<string, string>> = {}) => {
   const options = { attributes }
   const inside = (span: Tracer.Span) => (context: Context.Context<any>) => {
@@ -34,10 +35,8 @@ export const named = (name: string, attributes: Readonly<Record<string, string>>
     for (const key in attributes) span.attribute(key, attributes[key])
     return inside(span)(context)
   }
-  return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.withFiber((fiber) =>
-      fiber.getRef(Tracer.Tracer) === silent
-        ? Effect.updateContext(self, unheard)
-        : Effect.useSpan(name, options, (span) => Effect.updateContext(self, inside(span)))
-    )
+  return <A, E, R>(fiber: Fiber.Fiber<unknown, unknown>, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    fiber.getRef(Tracer.Tracer) === silent
+      ? Effect.updateContext(self, unheard)
+      : Effect.useSpan(name, options, (span) => Effect.updateContext(self, inside(span)))
 }

@@ -39,10 +39,22 @@ export class AnswerOrder {
   /** Counts a question, for as long as the effect answers it. */
   during<A, E, R>(answer: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.suspend(() => {
-      this.open++
-      this.questions++
-      return Effect.onExitPrimitive(answer, this.closed)
+      this.begin()
+      return Effect.onExitPrimitive(answer, () => {
+        this.end()
+        return undefined
+      })
     })
+  }
+
+  /** Counts a question whose end is told by `end`. */
+  begin(): void {
+    this.open++
+    this.questions++
+  }
+
+  end(): void {
+    this.open--
   }
 
   /** Takes the next place. To be called when the answer is queued for the journal: that is the order of the journal. */
@@ -54,23 +66,25 @@ export class AnswerOrder {
     return place
   }
 
+  /** Takes the turn of a recorded answer, if nothing has to be waited for: what follows is heard at once. */
+  takesTurn(place: Place): boolean {
+    const isFree = this.first === place && this.isAtRest(place)
+    if (isFree) this.give(place)
+    return isFree
+  }
+
   /** Waits for the turn of a recorded answer. To be called uninterruptibly, and what follows is heard at once. */
   turn(place: Place): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (this.first === place && this.isAtRest(place)) return this.give(place)
-      return Effect.andThen(
-        Effect.andThen(this.atHead(place), this.settled),
-        Effect.suspend(() => this.give(place))
-      )
-    })
+    return Effect.andThen(
+      Effect.andThen(this.atHead(place), this.rest),
+      Effect.sync(() => this.give(place))
+    )
   }
 
-  private readonly closed = (): undefined => {
-    this.open--
-    return undefined
+  /** Waits until the program asks nothing more before it hears another answer. */
+  get rest(): Effect.Effect<void> {
+    return settled(restTurns, () => this.questions)
   }
-
-  private readonly settled = settled(restTurns, () => this.questions)
 
   private hasOthers({ kind }: Place): boolean {
     return this.open > (kind === "Other" ? 0 : 1)
@@ -89,10 +103,9 @@ export class AnswerOrder {
     })
   }
 
-  private give(place: Place): Effect.Effect<void> {
+  private give(place: Place): void {
     this.isUnsettled = this.hasOthers(place)
     this.first = place.next
     this.first?.onTurn?.()
-    return Effect.void
   }
 }

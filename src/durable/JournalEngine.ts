@@ -10,6 +10,7 @@
  *
  * What a crash loses: nothing that was acknowledged. A step under way is unknown (see `StepExecution`).
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -117,28 +118,31 @@ class JournalEngine {
       epoch
     }
     const meta = { correlationId: options.correlationId ?? runId, runId, definition, definitionVersion, epoch }
-    const accept = Effect.as(
-      this.store.append(runStream(runId), [{ type: "RunStarted", data, meta }], "NoStream"),
-      true
-    )
-    return Effect.uninterruptible(
-      Effect.gen({ self: this }, function* () {
-        const program = this.definitionOf(definition, definitionVersion)
-        const startedAt = yield* Clock.currentTimeMillis
-        const history = RunHistory.fresh({ _tag: "RunStarted", ...data }, startedAt, options.correlationId)
-        // Live before it is accepted: a signal may be sent to it as soon as it is.
-        const run = program === undefined || this.live.has(runId) ? undefined : this.prepare(program, runId, history)
-        const accepted = yield* Effect.catchTag(accept, "VersionConflict", () => Effect.succeed(false)).pipe(
+    const accept = (startedAt: number) => {
+      const program = this.definitionOf(definition, definitionVersion)
+      const history = RunHistory.fresh({ _tag: "RunStarted", ...data }, startedAt, options.correlationId)
+      // Live before it is accepted: a signal may be sent to it as soon as it is.
+      const run = program === undefined || this.live.has(runId) ? undefined : this.prepare(program, runId, history)
+      const started = this.store.append(runStream(runId), [{ type: "RunStarted", data, meta }], "NoStream")
+      return Effect.matchCauseEffect(started, {
+        onSuccess: (_) => {
+          if (program === undefined) return Effect.succeed(true)
+          // Without `run`, another start of the same run was prepared first, and came second.
+          return Effect.as(run ? this.begin(runId, run) : this.launch(program, runId, history), true)
+        },
+        onFailure: (cause) => {
+          this.withdraw(runId, run)
+          const error = Cause.findErrorOption(cause)
+          if (error._tag === "Some" && error.value._tag === "VersionConflict") return Effect.succeed(false)
           // The store may have it all the same.
-          Effect.onError(() => Effect.sync(() => (this.withdraw(runId, run), this.dropped.add(runId))))
-        )
-        if (!accepted) this.withdraw(runId, run)
-        else if (run !== undefined) yield* this.begin(runId, run)
-        // Another start of the same run was prepared first, and came second.
-        else if (program !== undefined) yield* this.launch(program, runId, history)
-        return accepted
+          this.dropped.add(runId)
+          return Effect.failCause(cause)
+        }
       })
-    ).pipe(engineError(`start run "${runId}"`))
+    }
+    return Effect.uninterruptible(Effect.flatMap(Clock.currentTimeMillis, accept)).pipe(
+      engineError(`start run "${runId}"`)
+    )
   }
 
   readonly await = (runId: string): Effect.Effect<RunEnd, RunLost | RunNotFound> => {
@@ -202,7 +206,7 @@ class JournalEngine {
 
   private begin(runId: string, run: LiveRun): Effect.Effect<void> {
     if (!this.waiting.has(runId)) this.waiting.set(runId, Deferred.makeUnsafe())
-    return run.start
+    return run.start()
   }
 
   /** A run that was prepared and is another's, or none. */

@@ -23,6 +23,7 @@ import * as Digest from "../core/Digest.ts"
 import * as Run from "../core/Run.ts"
 import * as StepPath from "../core/StepPath.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
+import * as Alarm from "./Alarm.ts"
 import { AnswerOrder } from "./AnswerOrder.ts"
 import { ContinueAsNew } from "./ContinueAsNew.ts"
 import { Inbox, type Signal } from "./Inbox.ts"
@@ -63,14 +64,16 @@ type Stopped = "ended" | "lost" | "replaced"
 /** The two ways in which a durable primitive is answered. */
 interface Answers<A, E, R> {
   readonly replayed: (entry: Entry) => Effect.Effect<A, E>
-  readonly live: Effect.Effect<A, E, R>
+  /** Called when its turn has come. Its question is counted by `order`. */
+  readonly live: () => Effect.Effect<A, E, R>
 }
 
-export class LiveRun implements Run.Run {
+export class LiveRun implements Run.Run, StepExecution.Host {
   readonly runId: string
-  readonly time: Run.Run["time"]
+  readonly keyPrefix: string
+  readonly startMarkers: boolean
+  readonly journal: RunJournal
   private readonly options: Options
-  private readonly journal: RunJournal
   private readonly replay: Replay.Replay
   private readonly inbox: Inbox
   private readonly patches: Patches
@@ -88,6 +91,8 @@ export class LiveRun implements Run.Run {
     const { history } = options
     this.options = options
     this.runId = options.identity.runId
+    this.keyPrefix = history.generation === 0 ? this.runId : `${this.runId}/~${history.generation}`
+    this.startMarkers = options.startMarkers
     this.gate = new PauseGate(history.paused)
     this.inbox = new Inbox(history.consumedSignals)
     this.journal = new RunJournal({
@@ -104,18 +109,15 @@ export class LiveRun implements Run.Run {
       onMismatch: (mismatch) => this.mismatch(mismatch)
     })
     this.patches = new Patches(this.replay, this.journal)
-    this.time = RunTime.of(this.journal, this.replay, history.startedAt)
+  }
+
+  get time(): Run.Time {
+    return RunTime.of(this.journal, this.replay, this.options.history.startedAt)
   }
 
   /** Will replay come to a cancel request? */
   private get wasCancelled(): boolean {
     return this.options.history.entries.some(({ type }) => type === "RunCancelRequested")
-  }
-
-  /** Begins the idempotency keys: after `continueAsNew` the same path is another step. */
-  private get keyPrefix(): string {
-    const { generation } = this.options.history
-    return generation === 0 ? this.runId : `${this.runId}/~${generation}`
   }
 
   /** Name of the orchestration. */
@@ -124,7 +126,7 @@ export class LiveRun implements Run.Run {
   }
 
   /** Starts the program. Returns at once. */
-  readonly start: Effect.Effect<void> = Effect.suspend(() => {
+  start(): Effect.Effect<void> {
     const current: Run.Current = { run: this, scope: StepPath.makeScope("") }
     const input = this.options.history.input as Schema.Json
     const program = Effect.provideService(this.options.program(input), Run.CurrentRun, current)
@@ -136,29 +138,21 @@ export class LiveRun implements Run.Run {
       if (this.interrupted) fiber.interruptUnsafe()
     })
     return this.replay.isDone ? begin : Effect.andThen(Effect.forkDetach(this.replay.pump), begin)
-  })
+  }
 
   step<A, E, R>(scope: StepPath.StepScope, spec: Run.StepSpec<A, E, R>): Effect.Effect<A, E, R> {
+    const { history } = this.options
     return this.ask(scope, spec.segment, (path, open) => {
       const digest = Digest.ofJson(spec.input)
       return {
         replayed: (entry) =>
           StepExecution.answer(spec, digest, entry) ??
           this.mismatched<A, E>(entry, `${spec.name} with input digest ${digest}, or another shape of its outcome`),
-        live: Effect.suspend(() =>
-          StepExecution.execute({
-            spec,
-            path,
-            digest,
-            open,
-            keyPrefix: this.keyPrefix,
-            journal: this.journal,
-            unfinished: this.options.history.unfinished.get(path),
-            startMarkers: this.options.startMarkers,
-            recorded: this.recorded,
-            ended: this.underWay.begin(spec.waits)
-          })
-        )
+        live: () => {
+          this.order.begin()
+          if (spec.waits !== true) this.underWay.begin()
+          return StepExecution.execute({ host: this, spec, path, digest, open }, history.unfinished.get(path))
+        }
       }
     })
   }
@@ -166,15 +160,11 @@ export class LiveRun implements Run.Run {
   sleep(scope: StepPath.StepScope, segment: string, duration: Duration.Duration): Effect.Effect<void> {
     return this.ask(scope, segment, (path, open) => ({
       replayed: (entry) => (entry.type === "TimerFired" ? Effect.void : this.mismatched(entry, "a timer")),
-      live: Effect.gen({ self: this }, function* () {
-        const deadline = yield* SignalExchange.deadlineOf(
-          { journal: this.journal, history: this.options.history, path },
-          duration
-        )
-        yield* open(StepExecution.sleepUntil(deadline))
-        yield* this.journal.append("TimerFired", path, {})
-        yield* this.recorded(Effect.void)
-      })
+      live: () => {
+        const { journal, options } = this
+        const elapsed = Alarm.elapse({ journal, history: options.history, path, open }, duration)
+        return this.order.during(Effect.andThen(elapsed, this.recorded(Effect.void)))
+      }
     }))
   }
 
@@ -182,24 +172,27 @@ export class LiveRun implements Run.Run {
     return this.ask(scope, StepPath.segment(spec.signal), (path, open) => ({
       replayed: (entry) =>
         SignalExchange.answer(spec, entry) ?? this.mismatched<A, never>(entry, `signal ${spec.signal}`),
-      live: Effect.flatMap(
-        SignalExchange.receive({
-          spec,
-          path,
-          open,
-          inbox: this.inbox,
-          journal: this.journal,
-          history: this.options.history
-        }),
-        (value) => this.recorded(Effect.succeed(value))
-      )
+      live: () =>
+        this.order.during(
+          Effect.flatMap(
+            SignalExchange.receive({
+              spec,
+              path,
+              open,
+              inbox: this.inbox,
+              journal: this.journal,
+              history: this.options.history
+            }),
+            (value) => this.recorded(Effect.succeed(value))
+          )
+        )
     }))
   }
 
   note(scope: StepPath.StepScope, note: Run.Note): Effect.Effect<void> {
     return this.ask(scope, `~${note.type}`, (path) => ({
       replayed: (entry) => (entry.type === note.type ? Effect.void : this.mismatched(entry, note.type)),
-      live: this.journal.submit(note.type, path, note.data)
+      live: () => this.order.during(this.journal.submit(note.type, path, note.data))
     }))
   }
 
@@ -207,7 +200,9 @@ export class LiveRun implements Run.Run {
     return this.order.during(this.patches.decide(id))
   }
 
-  readonly whileOwned: Run.Reopen = (effect) => this.owned.whileOwned(effect)
+  get whileOwned(): Run.Reopen {
+    return this.owned.whileOwned
+  }
 
   isAbandoned(): boolean {
     return this.stopped === "lost" || this.stopped === "replaced"
@@ -279,9 +274,9 @@ export class LiveRun implements Run.Run {
   }
 
   private turn<A, E, R>(path: string, open: Run.Reopen, answers: Answers<A, E, R>): Effect.Effect<A, E, R> {
-    if (this.stopped !== undefined) return this.stopped === "lost" ? Effect.interrupt : Effect.never
+    if (this.stopped !== undefined) return Effect.interrupt
     if (this.draining) return open(Effect.never)
-    if (this.replay.isDone && !this.gate.isClosed) return this.order.during(answers.live)
+    if (this.replay.isDone && !this.gate.isClosed) return answers.live()
     const index = this.replay.find(path)
     if (index !== undefined) return Effect.flatMap(this.replay.take(index), answers.replayed)
     const wait = this.replay.isDone ? this.gate.opened : this.replay.atFrontier(path)
@@ -292,22 +287,30 @@ export class LiveRun implements Run.Run {
   }
 
   /** Called with every answer once it is recorded. */
-  private readonly recorded = <A, E>(answer: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  recorded<A, E>(answer: Effect.Effect<A, E>): Effect.Effect<A, E> {
     if (!this.options.alwaysReplay) return answer
-    return Effect.andThen(this.replaced, Effect.never)
+    // What else can be recorded now is: a branch that is slower by a turn would be begun anew for ever.
+    return Effect.andThen(Effect.andThen(this.order.rest, this.replaced), Effect.interrupt)
+  }
+
+  ended({ waits }: Run.StepSpec<any, any, any>): void {
+    this.order.end()
+    if (waits !== true) this.underWay.end()
   }
 
   /** The successor reads the stream: nothing of this run may be written after that. */
-  private readonly replaced: Effect.Effect<void> = Effect.suspend(() => {
-    if (this.stopped !== undefined) return Effect.void
-    this.stopped = "replaced"
-    // What is under way in other branches is begun anew by the successor.
-    this.fiber?.interruptUnsafe()
-    return Effect.andThen(
-      this.journal.close,
-      Effect.sync(() => this.options.onReplaced())
-    )
-  })
+  private get replaced(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.stopped !== undefined) return Effect.void
+      this.stopped = "replaced"
+      // What is under way in other branches is begun anew by the successor.
+      this.fiber?.interruptUnsafe()
+      return Effect.andThen(
+        this.journal.close,
+        Effect.sync(() => this.options.onReplaced())
+      )
+    })
+  }
 
   private interruptBy(reason: string | undefined): void {
     this.cancelRequested = { reason }

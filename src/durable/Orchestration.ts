@@ -137,12 +137,13 @@ const register = <R>(
   { decodeInput, encodeError, encodeOutput }: OrchestrationCodec.OrchestrationCodec
 ) => {
   const inSpan = Span.named(name, { "tutti.orchestration": name })
-  const program = (input: Schema.Json): Effect.Effect<Schema.Json, Schema.Json, R> =>
-    Effect.suspend(() => options.run(OrchestrationCodec.orDie(decodeInput(input)))).pipe(
+  const program = (input: Schema.Json): Effect.Effect<Schema.Json, Schema.Json, R> => {
+    const run = Effect.suspend(() => options.run(OrchestrationCodec.orDie(decodeInput(input)))).pipe(
       Effect.map((output) => OrchestrationCodec.orDie(encodeOutput(output))),
-      Effect.mapError((error) => OrchestrationCodec.orDie(encodeError(error))),
-      inSpan
+      Effect.mapError((error) => OrchestrationCodec.orDie(encodeError(error)))
     )
+    return Effect.withFiber((fiber) => inSpan(fiber, run))
+  }
   return Effect.gen(function* () {
     const engine = yield* Engine
     const context = yield* Effect.context<R>()

@@ -68,13 +68,13 @@ export const make = <Out, E>(
   }
 })
 
-/** A key for a run that was given none: 96 random bits. */
+/** A key for a run that was given none: 96 random bits, in parts that are small integers to the engine. */
 export const newKey: Effect.Effect<string> = Effect.map(Random.Random, (random) => {
   const part = () =>
-    Math.floor(random.nextDoubleUnsafe() * 2 ** 48)
+    Math.floor(random.nextDoubleUnsafe() * 2 ** 24)
       .toString(36)
-      .padStart(10, "0")
-  return part() + part()
+      .padStart(5, "0")
+  return part() + part() + part() + part()
 })
 
 /** Runs an orchestration as a child of the current run, or else on its own. */

@@ -67,7 +67,12 @@ export class RunJournal {
    * the run is lost here, and nothing may follow.
    */
   append(type: OrchestrationEvent.Tag | (string & {}), path: string | undefined, data: object): Effect.Effect<void> {
-    return Effect.withFiber((fiber) => (this.closed ? closed : this.write(fiber, { type, path, data })))
+    return this.record({ type, path, data }, nothing)
+  }
+
+  /** As `append`, and goes on with `answer` as soon as the program may hear it. */
+  record<A, E>(fact: Fact, answer: () => Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.withFiber((fiber) => (this.closed ? closed : this.write(fiber, fact, answer)))
   }
 
   /** Appends the last event that this journal takes: whatever is still to be written waits for ever. */
@@ -75,7 +80,7 @@ export class RunJournal {
     return Effect.withFiber((fiber) => {
       if (this.closed) return closed
       this.closed = true
-      return this.write(fiber, { type, path: undefined, data })
+      return this.write(fiber, { type, path: undefined, data }, nothing)
     })
   }
 
@@ -84,13 +89,16 @@ export class RunJournal {
     return this.closed
   }
 
-  private write(fiber: AnyFiber, fact: Fact): Effect.Effect<void> {
+  private write<A, E>(fiber: AnyFiber, fact: Fact, answer: () => Effect.Effect<A, E>): Effect.Effect<A, E> {
     this.underWay++
     const at = clockOf(fiber)
-    const event = this.event(fact, at)
+    const events = [this.event(fact, at)]
     if (!RunHistory.isEntry(fact.type)) {
-      return Effect.matchCauseEffect(this.store.append(this.stream, [event], this.nextVersion), {
-        onSuccess: this.acknowledged,
+      return Effect.matchCauseEffect(this.store.append(this.stream, events, this.nextVersion), {
+        onSuccess: (_) => {
+          this.landed()
+          return answer()
+        },
         onFailure: this.failed
       })
     }
@@ -99,10 +107,10 @@ export class RunJournal {
       place = this.order.take(fact.path === undefined ? "Other" : "Answer")
       return this.version++
     }
-    return Effect.matchCauseEffect(this.store.append(this.stream, [event], inOrder), {
-      onSuccess: () => {
+    return Effect.matchCauseEffect(this.store.append(this.stream, events, inOrder), {
+      onSuccess: (_) => {
         this.landed()
-        return this.heard(place!, at)
+        return this.heard(place!, at, answer)
       },
       onFailure: this.failed
     })
@@ -123,7 +131,7 @@ export class RunJournal {
       return Effect.flatMap(queued, (durable) => {
         this.submitted = durable
         this.landed()
-        return place === undefined ? Effect.void : this.heard(place, at)
+        return place === undefined ? Effect.void : this.heard(place, at, nothing)
       })
     })
   }
@@ -153,22 +161,21 @@ export class RunJournal {
   /** Counted as the append takes its place in the queue, so that no fiber can come between the two. */
   private readonly nextVersion = (): StreamVersion => this.version++
 
-  private readonly failed = (cause: Cause.Cause<VersionConflict | EventStoreError>): Effect.Effect<void> => {
+  private readonly failed = (cause: Cause.Cause<VersionConflict | EventStoreError>): Effect.Effect<never> => {
     this.landed()
     const error = Cause.findErrorOption(cause)
     if (error._tag === "None") return Effect.failCause(cause as Cause.Cause<never>)
     return Effect.andThen(this.onFailure(error.value), Effect.interrupt)
   }
 
-  private heard(place: Place, at: number): Effect.Effect<void> {
-    return Effect.map(this.order.turn(place), () => {
-      this.lastAnswerAt = at
-    })
+  private heard<A, E>(place: Place, at: number, answer: () => Effect.Effect<A, E>): Effect.Effect<A, E> {
+    if (!this.order.takesTurn(place)) return Effect.flatMap(this.order.turn(place), () => this.hear(at, answer))
+    return this.hear(at, answer)
   }
 
-  private readonly acknowledged = (): Effect.Effect<void> => {
-    this.landed()
-    return Effect.void
+  private hear<A, E>(at: number, answer: () => Effect.Effect<A, E>): Effect.Effect<A, E> {
+    this.lastAnswerAt = at
+    return answer()
   }
 
   private landed(): void {
@@ -185,9 +192,11 @@ export class RunJournal {
   }
 }
 
+const nothing = (): Effect.Effect<void> => Effect.void
+
 /** What is to be written. */
 interface Fact {
-  readonly type: string
+  readonly type: OrchestrationEvent.Tag | (string & {})
   readonly path: string | undefined
   readonly data: object
 }

@@ -1,28 +1,13 @@
 /** Receiving a signal in a run: the wait, its time limit, and the record of what was received. */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type * as Run from "../core/Run.ts"
+import { deadlineOf, sleepUntil } from "./Alarm.ts"
 import type { Inbox, Signal } from "./Inbox.ts"
 import type { Entry, RunHistory } from "./RunHistory.ts"
 import type { RunJournal } from "./RunJournal.ts"
-import { sleepUntil } from "./StepExecution.ts"
-
-/** The deadline of a wait: fixed, and durable, when it is first reached. */
-export const deadlineOf = (
-  { history, journal, path }: { readonly journal: RunJournal; readonly history: RunHistory; readonly path: string },
-  duration: Duration.Duration
-): Effect.Effect<number> => {
-  const known = history.unfinished.get(path)?.deadline
-  if (known !== undefined) return Effect.succeed(known)
-  return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const deadline = now + Duration.toMillis(duration)
-    return Effect.as(journal.append("TimerScheduled", path, { deadline }), deadline)
-  })
-}
 
 interface Reception<A> {
   readonly spec: Run.ReceiveSpec<A>

@@ -14,6 +14,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as SchemaParser from "effect/SchemaParser"
 import * as Run from "../core/Run.ts"
+import { sleepUntil } from "./Alarm.ts"
 import type { Entry, Unfinished } from "./RunHistory.ts"
 import type { RunJournal } from "./RunJournal.ts"
 
@@ -21,54 +22,61 @@ const defects = Schema.toCodecJson(Schema.Defect())
 export const encodeDefect = SchemaParser.encodeUnknownSync(defects)
 export const decodeDefect = SchemaParser.decodeUnknownSync(defects)
 
+/** The run, as its steps need it. */
+export interface Host {
+  /** Run and generation: what makes a path unique. After `continueAsNew` the same path is another step. */
+  readonly keyPrefix: string
+  readonly journal: RunJournal
+  readonly startMarkers: boolean
+  /** What follows once an answer is recorded. */
+  recorded<A, E>(answer: Effect.Effect<A, E>): Effect.Effect<A, E>
+  /** To be called once for each step: when its outcome is recorded, or when there is none. */
+  ended(spec: Run.StepSpec<any, any, any>): void
+}
+
 /** What a step is carried out with. */
 export interface StepCall<A, E, R> {
+  readonly host: Host
   readonly spec: Run.StepSpec<A, E, R>
   readonly path: string
   readonly digest: string
-  /** Run and generation: what makes the path unique. */
-  readonly keyPrefix: string
-  readonly journal: RunJournal
-  readonly unfinished: Unfinished | undefined
-  readonly startMarkers: boolean
   /** Makes a part of the call interruptible again. */
   readonly open: <A2, E2, R2>(effect: Effect.Effect<A2, E2, R2>) => Effect.Effect<A2, E2, R2>
-  readonly recorded: <A2, E2>(answer: Effect.Effect<A2, E2>) => Effect.Effect<A2, E2>
-  /** To be called once: when the outcome is recorded, or when there is none. */
-  readonly ended: () => void
 }
 
 /** Runs and records. To be called uninterruptibly. */
-export const execute = <A, E, R>(call: StepCall<A, E, R>): Effect.Effect<A, E, R> => {
-  const { spec, unfinished } = call
+export const execute = <A, E, R>(
+  call: StepCall<A, E, R>,
+  unfinished: Unfinished | undefined
+): Effect.Effect<A, E, R> => {
+  const { spec } = call
   if (unfinished?.started !== undefined && !spec.idempotent) return reconcile(call, unfinished.started.at)
-  if (spec.retry !== undefined)
-    return Effect.flatMap(Effect.exit(attempts(call, spec.retry)), (exit) => settle(call, exit))
-  return Effect.matchCauseEffect(attempt(call, 1), {
+  const tried = spec.retry === undefined ? attempt(call, 1) : attempts(call, spec.retry, unfinished?.attempts ?? [])
+  return Effect.matchCauseEffect(tried, {
     onSuccess: (value) => succeeded(call, value),
     onFailure: (cause) => failed(call, cause)
   })
 }
 
-const idempotencyKey = (call: StepCall<any, any, any>) => `${call.keyPrefix}/${call.path}`
+const idempotencyKey = ({ host, path }: StepCall<any, any, any>) => `${host.keyPrefix}/${path}`
 
 const attempt = <A, E, R>(call: StepCall<A, E, R>, number: number): Effect.Effect<A, E, R> => {
-  const { digest, journal, open, path, spec } = call
+  const { digest, host, open, path, spec } = call
   const body = open(
     Run.detached(Effect.suspend(() => spec.attempt({ attempt: number, idempotencyKey: idempotencyKey(call) })))
   )
-  if (!spec.idempotent) return Effect.andThen(journal.append("StepStarted", path, { digest }), body)
-  return call.startMarkers ? Effect.andThen(journal.submit("StepStarted", path, { digest }), body) : body
+  if (!spec.idempotent) return Effect.andThen(host.journal.append("StepStarted", path, { digest }), body)
+  return host.startMarkers ? Effect.andThen(host.journal.submit("StepStarted", path, { digest }), body) : body
 }
 
 /** Tries until the schedule ends, with every failure and the moment of the next try in the journal. */
 const attempts = <A, E, R>(
   call: StepCall<A, E, R>,
-  schedule: Schedule.Schedule<unknown, E, never, R>
+  schedule: Schedule.Schedule<unknown, E, never, R>,
+  before: Unfinished["attempts"]
 ): Effect.Effect<A, E, R> =>
   Effect.gen(function* () {
     const next = yield* Schedule.toStep(schedule)
-    const before = call.unfinished?.attempts ?? []
     for (const { at, error } of before) {
       const decoded = call.spec.codec.decodeError(error)
       if (Exit.isSuccess(decoded)) yield* Effect.exit(next(at, decoded.value))
@@ -85,35 +93,36 @@ const attempts = <A, E, R>(
       const encoded = call.spec.codec.encodeError(error.value)
       if (Exit.isFailure(decided) || Exit.isFailure(encoded)) return yield* exit
       const retryAt = now + Duration.toMillis(decided.value[1])
-      yield* call.journal.append("StepAttemptFailed", call.path, { attempt: number, error: encoded.value, retryAt })
+      yield* call.host.journal.append("StepAttemptFailed", call.path, {
+        attempt: number,
+        error: encoded.value,
+        retryAt
+      })
       yield* call.open(sleepUntil(retryAt))
     }
   }) as Effect.Effect<A, E, R>
-
-export const sleepUntil = (deadline: number): Effect.Effect<void> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => (deadline > now ? Effect.sleep(deadline - now) : Effect.void))
 
 const reconcile = <A, E, R>(call: StepCall<A, E, R>, startedAt: number): Effect.Effect<A, E, R> => {
   const { spec } = call
   const unknown = Effect.suspend(() => {
     const error = spec.onUnknown?.({ path: call.path, idempotencyKey: idempotencyKey(call), startedAt })
-    return error === undefined ? execute({ ...call, unfinished: undefined }) : failed(call, Cause.fail(error))
+    return error === undefined ? execute(call, undefined) : failed(call, Cause.fail(error))
   })
   if (spec.reconcile === undefined) return unknown
-  return Effect.flatMap(call.open(Run.detached(spec.reconcile(idempotencyKey(call)))), (answer) => {
-    switch (answer._tag) {
-      case "Done":
-        return succeeded(call, answer.value)
-      case "NeverRan":
-        return execute({ ...call, unfinished: undefined })
-      case "Unknown":
-        return unknown
-    }
+  return Effect.matchCauseEffect(call.open(Run.detached(spec.reconcile(idempotencyKey(call)))), {
+    onSuccess: (answer) => {
+      switch (answer._tag) {
+        case "Done":
+          return succeeded(call, answer.value)
+        case "NeverRan":
+          return execute(call, undefined)
+        case "Unknown":
+          return unknown
+      }
+    },
+    onFailure: (cause) => failed(call, cause)
   })
 }
-
-const settle = <A, E, R>(call: StepCall<A, E, R>, exit: Exit.Exit<A, E>): Effect.Effect<A, E, R> =>
-  Exit.isSuccess(exit) ? succeeded(call, exit.value) : failed(call, exit.cause)
 
 const succeeded = <A, E, R>(call: StepCall<A, E, R>, value: A): Effect.Effect<A, E, R> => {
   const encoded = call.spec.codec.encodeSuccess(value)
@@ -124,19 +133,17 @@ const succeeded = <A, E, R>(call: StepCall<A, E, R>, value: A): Effect.Effect<A,
       issue._tag === "Some" ? Cause.fail(call.spec.onUnencodable(issue.value)) : (encoded.cause as never)
     )
   }
-  return Effect.flatMap(
-    call.journal.append("StepCompleted", call.path, { digest: call.digest, output: encoded.value }),
-    () => {
-      call.ended()
-      return call.recorded(Effect.succeed(value))
-    }
-  )
+  const { digest, host, path, spec } = call
+  return host.journal.record({ type: "StepCompleted", path, data: { digest, output: encoded.value } }, () => {
+    host.ended(spec)
+    return host.recorded(Effect.succeed(value))
+  })
 }
 
 /** An interruption is no outcome: who caused it says how the program goes on. */
 const failed = <A, E, R>(call: StepCall<A, E, R>, cause: Cause.Cause<E>): Effect.Effect<A, E, R> => {
   if (Cause.hasInterrupts(cause)) {
-    call.ended()
+    call.host.ended(call.spec)
     return Effect.failCause(cause)
   }
   const error = Cause.findErrorOption(cause)
@@ -145,9 +152,10 @@ const failed = <A, E, R>(call: StepCall<A, E, R>, cause: Cause.Cause<E>): Effect
     encoded !== undefined && Exit.isSuccess(encoded)
       ? { digest: call.digest, error: encoded.value }
       : { digest: call.digest, defect: encodeDefect(Cause.squash(cause)) }
-  return Effect.flatMap(call.journal.append("StepFailed", call.path, outcome), () => {
-    call.ended()
-    return call.recorded(Effect.failCause(cause))
+  const { host, path, spec } = call
+  return host.journal.record({ type: "StepFailed", path, data: outcome }, () => {
+    host.ended(spec)
+    return host.recorded(Effect.failCause(cause))
   })
 }
 

@@ -1,20 +1,15 @@
 import * as Effect from "effect/Effect"
 
-const uncounted = (): void => {}
-
 /** Counts the steps of a run that have begun and are not recorded yet, for an engine that stops. */
 export class StepsUnderWay {
   private count = 0
   private waiting: Set<() => void> | undefined
 
-  /** Counts a step in, and returns what counts it out. One that only waits does not count. */
-  begin(waits: boolean | undefined): () => void {
-    if (waits === true) return uncounted
+  begin(): void {
     this.count++
-    return this.end
   }
 
-  private readonly end = (): void => {
+  end(): void {
     if (--this.count > 0) return
     for (const resume of this.waiting ?? []) resume()
     this.waiting = undefined

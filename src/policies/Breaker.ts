@@ -44,6 +44,7 @@ import * as Policy from "./Policy.ts"
  * The call was refused: what it calls has been failing.
  *
  * @category errors
+ * @stability stable
  * @since 0.1.0
  */
 export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen", {
@@ -60,6 +61,7 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen"
  * What trips a breaker, and how it recovers.
  *
  * @category models
+ * @stability stable
  * @since 0.1.0
  */
 export interface Options<in E = unknown> {
@@ -73,13 +75,25 @@ export interface Options<in E = unknown> {
   readonly isFailure?: (error: E) => boolean
 }
 
-/** Trips after so many failures in a row. */
+/**
+ * Trips after so many failures in a row.
+ *
+ * @category constructors
+ * @stability stable
+ * @since 0.1.0
+ */
 export const consecutive = (failures: number): Circuit.Trip => {
   checkCount("failures", failures)
   return { _tag: "Consecutive", failures }
 }
 
-/** Trips when the share of failures among the last `size` calls reaches `threshold`, once there were `minimumCalls`. */
+/**
+ * Trips when the share of failures among the last `size` calls reaches `threshold`, in (0, 1], once there were `minimumCalls`.
+ *
+ * @category constructors
+ * @stability stable
+ * @since 0.1.0
+ */
 export const rate = (options: {
   readonly threshold: number
   readonly size: number
@@ -139,6 +153,7 @@ export interface Transition {
  * A named breaker: give the same one to every call of the same callee.
  *
  * @category models
+ * @stability stable
  * @since 0.1.0
  */
 export interface Breaker<in E = unknown> {

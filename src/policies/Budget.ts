@@ -16,26 +16,30 @@
  *   M5. In a run, a replay grants and refuses as recorded, and leaves every budget as it was.
  *   M6. When its time is up, a budget interrupts what runs within it. In a run the deadline survives a restart.
  *   M7. Outside every budget a charge is its call, and nothing else.
+ *   M8. What is charged in the body of an agent is recorded with the outcome of its step, all attempts together: a replay, which
+ *       does not run the body again, spends it.
  *
- * **Durability** A budget is state of the process, and a replay builds it anew: from recorded grants, and from what `settle`
- * makes of recorded outcomes. So in a run a charge costs one recorded decision, and around an agent it stands around the
- * call, not in its step.
+ * **Durability** A budget is state of the process, and a replay builds it anew: from recorded grants, from what `settle` makes
+ * of recorded outcomes, and from what steps say they have spent. So in a run a charge costs one recorded decision, and around
+ * an agent it stands around the call, not in its step; in an agent's own body it costs no event.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import * as Schema from "effect/Schema"
 import type * as Agent from "../core/Agent.ts"
+import * as Interceptor from "../core/Interceptor.ts"
 import * as PatternEvent from "../core/PatternEvent.ts"
 import * as Run from "../core/Run.ts"
 import * as StepPath from "../core/StepPath.ts"
 import * as Account from "./BudgetAccount.ts"
+import * as BudgetRecord from "./BudgetRecord.ts"
 import * as Decision from "./Decision.ts"
 import * as Policy from "./Policy.ts"
+import * as Timeout from "./Timeout.ts"
 
 /**
  * A budget has not enough left, or its time is up.
@@ -82,12 +86,6 @@ export type Limits<Resource extends string = never> = {
   readonly [R in Resource | "tokens" | "money" | "turns" | "time"]?: R extends "time" ? Duration.Input : number
 }
 
-/** The budget in force. */
-const CurrentAccount: Context.Reference<Account.Account | undefined> = Context.Reference<Account.Account | undefined>(
-  "tutti/policies/CurrentBudget",
-  { defaultValue: () => undefined }
-)
-
 interface Terms {
   readonly name: string
   readonly limits: ReadonlyMap<string, number>
@@ -106,10 +104,7 @@ const termsOf = (name: string, given: Given): Terms => {
     }
     limits.set(resource, limit)
   }
-  const time = given.time === undefined ? undefined : Duration.fromInputUnsafe(given.time)
-  if (time !== undefined && !(Duration.toMillis(time) > 0 && Duration.isFinite(time))) {
-    throw new RangeError(`time of budget "${name}" must be positive and finite, got ${Duration.format(time)}`)
-  }
+  const time = given.time === undefined ? undefined : Timeout.limitOf(`time of budget "${name}"`, given.time)
   return { name, limits, time }
 }
 
@@ -124,7 +119,7 @@ const termsOf = (name: string, given: Given): Terms => {
  *
  * **Gotchas**
  *
- * - Each call has a budget of its own; so have child runs, and a run that continues as new.
+ * - Each call has a budget of its own; so has a run that continues as new. A child run has none of its parent: see `metered`.
  * - Undoing within a budget is charged to it, too: see `exempt`.
  *
  * **Errors** `BudgetExceeded` — from the charges within, of this budget or one around it; or the time is up.
@@ -145,23 +140,30 @@ export const within = <Resource extends string = never>(
 
 const opened = <A, E, R>(terms: Terms, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | BudgetExceeded, R> =>
   Effect.withFiber((fiber) => {
-    const parent = fiber.getRef(CurrentAccount)
+    const parent = fiber.getRef(Account.Current)
     const spend = (time: Account.Account["time"]) =>
-      Effect.provideService(effect, CurrentAccount, Account.open(terms.name, terms.limits, { parent, time }))
+      from(Account.open(terms.name, terms.limits, { parent, time }), effect)
     if (terms.time === undefined) return spend(undefined)
     const limit = Duration.toMillis(terms.time)
     const timer = timerOf(fiber.getRef(Run.CurrentRun), terms.time)
-    const raced = Effect.flatMap(now, (now) =>
-      Effect.raceFirst(spend({ deadline: now + limit, limit }), Effect.as(timer, timeIsUp))
+    const late = Effect.suspend(() =>
+      exceeded(new BudgetExceeded({ budget: terms.name, resource: "time", limit, used: limit, requested: 0 }))
     )
-    return Effect.flatMap(raced, (answer) =>
-      answer === timeIsUp
-        ? exceeded(new BudgetExceeded({ budget: terms.name, resource: "time", limit, used: limit, requested: 0 }))
-        : Effect.succeed(answer as A)
-    )
+    return Effect.flatMap(now, (now) => Timeout.against(spend({ deadline: now + limit, limit }), timer, late))
   })
 
-const timeIsUp = Symbol("time is up")
+/** Spends from the account. The first one of a program has what is spent in the bodies of its agents recorded. */
+const from = <A, E, R>(account: Account.Account, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  const spending = Effect.provideService(effect, Account.Current, account)
+  if (account.parent !== undefined) return spending
+  return Run.withCurrent(
+    () =>
+      Effect.flatMap(Interceptor.Interceptor, (outer) =>
+        Effect.provideService(spending, Interceptor.Interceptor, BudgetRecord.intercept(outer))
+      ),
+    spending
+  )
+}
 
 const now = Run.withCurrent(({ run }) => run.time.clock, Clock.currentTimeMillis)
 
@@ -220,7 +222,7 @@ const charged = <A, E, R>(
   input: unknown
 ): Effect.Effect<A, E | BudgetExceeded, R> =>
   Effect.withFiber((fiber) => {
-    const account = fiber.getRef(CurrentAccount)
+    const account = fiber.getRef(Account.Current)
     if (account?.counts !== true) return effect
     const reserve = reservation(charge, input)
     let taken = false
@@ -253,17 +255,17 @@ const settled = <A, E>(
   account: Account.Account,
   { reserve, settle, settleFailure }: Charge<A, E, any> & { readonly reserve: Amounts },
   exit: Exit.Exit<A, E | BudgetExceeded>
-): Effect.Effect<void> => {
-  // M3: first, since a settlement may be wrong and throw.
-  Account.release(account, reserve)
-  return Effect.sync(() => {
+): Effect.Effect<void> =>
+  // At once: in between, others would be granted what is being spent (M2).
+  Effect.sync(() => {
+    // M3: first, since a settlement may be wrong and throw.
+    Account.release(account, reserve)
     const spent = Exit.isSuccess(exit)
       ? (settle?.(exit.value) ?? reserve)
       : (settleFailure?.(exit.cause as Cause.Cause<E>) ?? nothing)
     Account.checkAmounts("settlement", spent)
     Account.spend(account, spent)
   })
-}
 
 /**
  * Charges a call to the budget in force: reserves before it, settles after it.
@@ -275,8 +277,12 @@ const settled = <A, E>(
  * - A call may settle more than it reserved. It is counted, and a budget that is overspent grants no further charge.
  * - Before `Agent.retry` in a `pipe`, each attempt is charged; after it, all of them once.
  * - Around an agent it stands around the call. In a run it records one decision, and `BudgetExhausted` if it is refused.
+ * - Inside an agent's own `run` it is part of the step, which records what it has spent beside its outcome, as `~spent`.
  *
- * **Gotchas** A charge inside an agent's own `run` is part of its step: a replay, which does not run it again, forgets it.
+ * **Gotchas**
+ *
+ * - What an attempt inside an agent's own `run` has spent is forgotten by a replay if it has no outcome: it was interrupted, or
+ *   cut off by a crash; and if it ended with a defect. So is what is charged in a `Step.run`.
  *
  * @category combinators
  * @stability experimental
@@ -318,7 +324,57 @@ const oneTurn: Charge = { reserve: { turns: 1 }, settleFailure: () => ({ turns: 
  * @since 0.1.0
  */
 export const exempt = <T extends Policy.Target>(self: T): T =>
-  Policy.aroundCall<T, T>(self, (effect) => Effect.provideService(effect, CurrentAccount, undefined))
+  Policy.aroundCall<T, T>(self, (effect) => Effect.provideService(effect, Account.Current, undefined))
+
+/**
+ * How much of which resource, as data: for what one run tells another.
+ *
+ * @category schemas
+ * @stability experimental
+ * @since 0.1.0
+ */
+export const Spent = Schema.Record(Schema.String, Schema.Finite)
+
+/**
+ * An answer, and what it has cost.
+ *
+ * @category models
+ * @stability experimental
+ * @since 0.1.0
+ */
+export interface Metered<out A> {
+  readonly value: A
+  readonly spent: typeof Spent.Type
+}
+
+const spentDecision = Decision.make("spent", Spent)
+
+/**
+ * Answers with its value and with what was charged in it, of every resource, whether a budget limits it or not.
+ *
+ * **When to use** For the program of a child run, which its parent cannot see into: the parent reserves what it lets the child
+ * spend, tells it so in its input, and settles what the child's output says. Otherwise `usage` tells what a budget has left.
+ *
+ * **Details** In a run it is recorded.
+ *
+ * **Gotchas** What a failure has cost is charged, and not told.
+ *
+ * @category combinators
+ * @stability experimental
+ * @since 0.1.0
+ */
+export const metered = <T extends Policy.Target>(
+  self: T
+): Policy.Become<T, Metered<Policy.Success<T>>, Policy.Error<T>, Policy.Services<T>> =>
+  Policy.aroundCall(self, (effect) =>
+    Effect.flatMap(Account.Current, (parent) => {
+      const account = Account.openTab(parent)
+      const spent = Effect.sync(() => Object.fromEntries(account.tab))
+      return Effect.flatMap(from(account, effect), (value) =>
+        Effect.map(spentDecision(null, spent), (spent) => ({ value, spent }))
+      )
+    })
+  )
 
 /**
  * One line of a budget. `used`: spent, and reserved by calls under way. Of `time`, both are milliseconds.
@@ -346,7 +402,7 @@ const usageDecision = Decision.make<ReadonlyArray<Usage>>(
  * @since 0.1.0
  */
 export const usage: Effect.Effect<ReadonlyArray<Usage>> = Effect.withFiber((fiber) => {
-  const account = fiber.getRef(CurrentAccount)
+  const account = fiber.getRef(Account.Current)
   if (account === undefined) return Effect.succeed([])
   return usageDecision(
     null,

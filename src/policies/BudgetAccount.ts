@@ -4,6 +4,7 @@
  * Every change is a sum, so the order of changes does not matter: a replay that makes the same ones in another order leads
  * to the same account.
  */
+import * as Context from "effect/Context"
 
 /** How much of which resource. */
 export interface Amounts {
@@ -25,9 +26,22 @@ export interface Account {
   readonly lines: ReadonlyMap<string, Line>
   /** When its time is up, and how much it had. Milliseconds. */
   readonly time: { readonly deadline: number; readonly limit: number } | undefined
-  /** Does it, or one around it, limit anything that can be charged? */
+  /** Does it, or one around it, limit anything that can be charged, or keep count of it? */
   readonly counts: boolean
+  /** What was spent from here, of every resource, if somebody wants to know. */
+  readonly tab: Map<string, number> | undefined
 }
+
+/** One that keeps count. */
+export interface Tab extends Account {
+  readonly tab: Map<string, number>
+}
+
+/** The account in force. */
+export const Current: Context.Reference<Account | undefined> = Context.Reference<Account | undefined>(
+  "tutti/policies/CurrentBudget",
+  { defaultValue: () => undefined }
+)
 
 /** Why a charge does not fit. `used`: spent and reserved. */
 export interface Shortage {
@@ -44,8 +58,20 @@ export const open = (
   around: { readonly parent: Account | undefined; readonly time: Account["time"] }
 ): Account => {
   const lines = new Map(Array.from(limits, ([resource, limit]) => [resource, { limit, used: 0, reserved: 0 }]))
-  return { ...around, name, lines, counts: lines.size > 0 || around.parent?.counts === true }
+  return { ...around, name, lines, counts: lines.size > 0 || around.parent?.counts === true, tab: undefined }
 }
+
+/** Limits nothing, and keeps count of what is spent from it. */
+export const openTab = (parent: Account | undefined): Tab => ({
+  name: "tab",
+  parent,
+  lines: noLines,
+  time: undefined,
+  counts: true,
+  tab: new Map()
+})
+
+const noLines: Account["lines"] = new Map()
 
 /** Sums of decimal fractions are a little off: ten times 0.1 of money still fits into 1. */
 const tolerance = 1e-9
@@ -97,7 +123,28 @@ export const release = (account: Account, amounts: Amounts): void =>
   )
 
 /** Spends, even more than there is. */
-export const spend = (account: Account, amounts: Amounts): void => add(account, "used", entries(amounts))
+export const spend = (account: Account, amounts: Amounts): void => {
+  const changes = entries(amounts)
+  add(account, "used", changes)
+  for (let one: Account | undefined = account; one !== undefined; one = one.parent) {
+    if (one.tab !== undefined) note(one.tab, changes)
+  }
+}
+
+const note = (tab: Map<string, number>, changes: ReadonlyArray<[string, number]>): void => {
+  for (const [resource, change] of changes) {
+    if (change !== 0) tab.set(resource, (tab.get(resource) ?? 0) + change)
+  }
+}
+
+/** Spends what is missing until the tab shows this much. */
+export const spendUpTo = (account: Tab, total: Amounts): void =>
+  spend(
+    account,
+    Object.fromEntries(
+      entries(total).map(([resource, amount]) => [resource, amount - (account.tab.get(resource) ?? 0)])
+    )
+  )
 
 /** One line of a budget for whoever reads it. `used`: spent and reserved. */
 export interface Usage {

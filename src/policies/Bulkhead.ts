@@ -240,6 +240,8 @@ const recorded = <A, E, R>(bulkhead: Bulkhead, effect: Effect.Effect<A, E, R>): 
  * - In a run, around a composed agent or an effect, a call whose admission was read from a journal runs without a place:
  *   after a restart, more than `concurrency` calls may run until those of the former process have ended.
  * - A call that goes through the same bulkhead again, from inside, may wait for itself.
+ * - A fiber that a run leaves behind (`Effect.forkDetach`) does not go on once the run has ended, and keeps its place. So does
+ *   what ends in a simulation only: make the bulkhead inside the trial of `CrashSweep.check`.
  *
  * **Errors** `BulkheadFull` — `concurrency` calls run and `queue` wait.
  *

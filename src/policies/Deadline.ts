@@ -81,12 +81,11 @@ const bounded = <A, E, R>(effect: Effect.Effect<A, E, R>, until: Until): Effect.
     return { at, isOver: at <= now }
   })
   const facts = until._tag === "At" ? until.at : until.duration
-  return Effect.flatMap(decided(facts, decide), ({ at, isOver }) =>
-    isOver ? Effect.fail(exceeded(at)) : boundedBy(effect, at)
-  )
+  return Effect.flatMap(decided(facts, decide), ({ at, isOver }) => (isOver ? exceeded(at) : boundedBy(effect, at)))
 }
 
-const exceeded = (at: number) => new DeadlineExceeded({ deadline: DateTime.makeUnsafe(at) })
+const exceeded = (at: number): Effect.Effect<never, DeadlineExceeded> =>
+  Effect.suspend(() => Effect.fail(new DeadlineExceeded({ deadline: DateTime.makeUnsafe(at) })))
 
 const boundedBy = <A, E, R>(effect: Effect.Effect<A, E, R>, at: number): Effect.Effect<A, E | DeadlineExceeded, R> =>
   Effect.flatMap(now, (now) =>
@@ -100,7 +99,7 @@ const boundedBy = <A, E, R>(effect: Effect.Effect<A, E, R>, at: number): Effect.
         Effect.provideService(CurrentBound, bound),
         Effect.provideService(Interceptor.Interceptor, intercept(fiber.getRef(Interceptor.Interceptor)))
       )
-      return Timeout.against(inside, Effect.andThen(timer, pass), () => exceeded(at))
+      return Timeout.against(inside, Effect.andThen(timer, pass), exceeded(at))
     })
   )
 
@@ -142,7 +141,8 @@ const afterInterruption = Number.MAX_SAFE_INTEGER - 2
  *   deadline are: put `exempt` around what must not be cut short.
  * - After a crash the step that was under way begins again even if the deadline has passed meanwhile; it is interrupted at
  *   once.
- * - A child run has deadlines of its own.
+ * - A child run has deadlines of its own: tell it `current` in its input. That of its parent cancels it, but not if the parent
+ *   crashes at that very moment.
  *
  * **Errors** `DeadlineExceeded` — this deadline passed before the call had ended.
  *

@@ -37,6 +37,7 @@ import * as Semaphore from "effect/Semaphore"
 import type * as Stream from "effect/Stream"
 import { Broadcast } from "./Broadcast.ts"
 import { aggregate, Degraded, HealthBoard, type Importance, observe, Status, type Thresholds } from "./HealthBoard.ts"
+import * as Timeout from "./Timeout.ts"
 
 export { Degraded, type Importance, Healthy, Status, Unhealthy } from "./HealthBoard.ts"
 
@@ -134,8 +135,8 @@ export const check = <R = never>(
   }
 ): Check<R> => {
   const { fall = 1, importance = "Required", probe, rise = 1 } = options
-  const every = positive(name, "every", options.every ?? "30 seconds")
-  const timeout = positive(name, "timeout", options.timeout ?? "5 seconds")
+  const every = Timeout.limitOf(`every of check "${name}"`, options.every ?? "30 seconds")
+  const timeout = Timeout.limitOf(`timeout of check "${name}"`, options.timeout ?? "5 seconds")
   for (const [what, count] of Object.entries({ fall, rise })) {
     if (!Number.isInteger(count) || count < 1) {
       throw new RangeError(`${what} of check "${name}" must be a positive integer, got ${count}`)
@@ -143,12 +144,6 @@ export const check = <R = never>(
   }
   const recovery = options.recovery ?? Schedule.min([Schedule.exponential("1 second"), Schedule.spaced(every)])
   return { name, importance, probe, timeout, every, recovery, fall, rise }
-}
-
-const positive = (check: string, what: string, input: Duration.Input): Duration.Duration => {
-  const duration = Duration.fromInputUnsafe(input)
-  if (Duration.toMillis(duration) > 0 && Duration.isFinite(duration)) return duration
-  throw new RangeError(`${what} of check "${check}" must be positive and finite, got ${Duration.format(duration)}`)
 }
 
 /**

@@ -12,6 +12,7 @@
  *   L2. A call that may not begin within `wait` does not run, and fails with `RateLimited`; it has used nothing up.
  *   L3. Keys do not share a limit.
  *   L4. In a run, admission is a recorded decision: a replay refuses what was refused, and takes nothing from the bucket.
+ *   L5. An engine that stops does not wait for those who wait for their turn in the program of a run.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -175,7 +176,7 @@ export const keyed = (name: string, options: Options): ((key: string) => RateLim
 const Admission = Schema.NullOr(Schema.Union([RateLimited, RateLimitUnavailable]))
 
 /** `null`: admitted. Otherwise why not. */
-const admission = Decision.make("rateLimit", Admission)
+const admission = Decision.make("rateLimit", Admission, { waits: true })
 
 const refusals = Metric.counter("tutti_rate_limiter_refusals_total", { incremental: true })
 
@@ -202,6 +203,12 @@ const admit = (limiter: RateLimiter, limits: typeof RateLimits.Service): Effect.
  * - A call that waits asks again each time a token is due, and so do all who wait: they are not let in by their order.
  * - Around an agent that performs a task it is part of the step, and each attempt counts. Around a composed agent or an
  *   effect in a run it is a recorded decision.
+ *
+ * **Gotchas**
+ *
+ * - In a run, whoever crashes while he waits, or waits when his engine stops, asks again and may wait for `wait` anew. What he
+ *   took from a bucket in Redis at that very moment is used up.
+ * - Around an agent that performs a task the wait is part of its step: an engine that stops lets it go on for its `grace`.
  *
  * **Errors** `RateLimited` — its turn would not come within `wait`. `RateLimitUnavailable` — Redis could not be reached.
  *

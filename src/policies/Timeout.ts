@@ -57,7 +57,12 @@ export const after = (duration: Duration.Input): (<T extends Policy.Target>(self
     const fields = Agent.isAgent(self) ? { agent: self.name, timeout } : { timeout }
     return Policy.apply(self, {
       errors: TimedOut,
-      around: (effect) => inTime(effect, timeout, () => new TimedOut(fields))
+      around: (effect) =>
+        inTime(
+          effect,
+          timeout,
+          Effect.suspend(() => Effect.fail(new TimedOut(fields)))
+        )
     })
   }
 }
@@ -74,11 +79,11 @@ export const limitOf = (what: string, duration: Duration.Input): Duration.Durati
 const inTime = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   timeout: Duration.Duration,
-  late: () => TimedOut
+  late: Effect.Effect<never, TimedOut>
 ): Effect.Effect<A, E | TimedOut, R> =>
   Run.withCurrent(
     (current) => against(effect, timerIn(current, "timeout", timeout), late),
-    Effect.timeoutOrElse(effect, { duration: timeout, orElse: () => Effect.fail(late()) })
+    Effect.timeoutOrElse(effect, { duration: timeout, orElse: () => late })
   )
 
 /** A timer of the run. It has its path before anything beside it begins, so that no name of a step there can take it. */
@@ -89,12 +94,12 @@ export const timerIn = (current: Run.Current, name: string, duration: Duration.D
 
 const timeIsUp = Symbol("time is up")
 
-/** Whichever is first: the effect, or the timer, and then this error. */
+/** Whichever is first: the effect, or the timer, and then this failure. */
 export const against = <A, E, R, E2>(
   effect: Effect.Effect<A, E, R>,
   timer: Effect.Effect<void>,
-  late: () => E2
+  late: Effect.Effect<never, E2>
 ): Effect.Effect<A, E | E2, R> =>
-  Effect.flatMap(Effect.raceFirst(effect, Effect.as(timer, timeIsUp)), (answer): Effect.Effect<A, E2> =>
-    answer === timeIsUp ? Effect.fail(late()) : Effect.succeed(answer as A)
+  Effect.flatMap(Effect.raceFirst(effect, Effect.as(timer, timeIsUp)), (answer) =>
+    answer === timeIsUp ? late : Effect.succeed(answer as A)
   )

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, expectTypeOf, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as Agent from "../../src/core/Agent.ts"
@@ -7,18 +7,19 @@ import * as Auction from "../../src/patterns/swarm/Auction.ts"
 import * as Seeds from "../../src/testing/Seeds.ts"
 
 class Broken extends Schema.TaggedError<Broken>()("Broken", {}) {}
+class Lost extends Schema.TaggedError<Lost>()("Lost", {}) {}
 
 const Offer = Task.make("Offer", { input: { tons: Schema.Int }, output: { price: Schema.Number }, error: Broken })
 const Haul = Task.make("Haul", {
   input: { tons: Schema.Int, price: Schema.Number },
   output: Schema.String,
-  error: Broken
+  error: Schema.Union([Broken, Lost])
 })
 
 interface Behaviour {
   readonly price?: number
   readonly seconds?: number
-  readonly breaks?: "bidding" | "hauling"
+  readonly breaks?: "bidding" | "hauling" | "losing" | "badly"
 }
 
 const makeYard = () => {
@@ -38,20 +39,24 @@ const makeYard = () => {
     perform: Agent.make(name, {
       task: Haul,
       run: ({ price, tons }) =>
-        Effect.suspend(() => {
+        Effect.suspend((): Effect.Effect<string, Broken | Lost> => {
           log.push(`${name} hauls`)
-          return breaks === "hauling" ? new Broken() : Effect.succeed(`${name}: ${tons} t for ${price}`)
+          if (breaks === "hauling") return Effect.fail(new Broken())
+          if (breaks === "losing") return Effect.fail(new Lost())
+          return breaks === "badly" ? Effect.die("bug") : Effect.succeed(`${name}: ${tons} t for ${price}`)
         })
     })
   })
-  const auctionOf = (behaviours: { readonly [name: string]: Behaviour }, timeout?: "10 seconds") =>
-    Auction.make("haul", {
-      contractors: Object.fromEntries(Object.entries(behaviours).map(([name, it]) => [name, contractor(name, it)])),
-      worth: ({ price }) => (price > 100 ? undefined : -price),
-      award: (input: { readonly tons: number }, { price }) => ({ ...input, price }),
-      ...(timeout === undefined ? {} : { timeout })
-    })
-  return { log, auctionOf, open: () => open }
+  const termsOf = (behaviours: { readonly [name: string]: Behaviour }, timeout?: "10 seconds") => ({
+    contractors: Object.fromEntries(Object.entries(behaviours).map(([name, it]) => [name, contractor(name, it)])),
+    worth: ({ price }: { readonly price: number }) => (price > 100 ? undefined : -price),
+    award: (input: { readonly tons: number }, { price }: { readonly price: number }) => ({ ...input, price }),
+    ...(timeout === undefined ? {} : { timeout })
+  })
+  const auctionOf = (...terms: Parameters<typeof termsOf>) => Auction.make("haul", termsOf(...terms))
+  const again = (times: number, behaviours: { readonly [name: string]: Behaviour }) =>
+    Auction.make("haul", { ...termsOf(behaviours), reaward: { times, on: ["Broken"] } })
+  return { log, auctionOf, again, open: () => open }
 }
 
 const input = { tons: 2 }
@@ -70,7 +75,8 @@ describe("Auction", () => {
       const award = yield* later(
         auctionOf({ truck: { price: 30 }, train: { price: 20, seconds: 3 }, ship: { price: 25 } }).run(input)
       )
-      assert.deepStrictEqual(award, { contractor: "train", bid: { price: 20 }, output: "train: 2 t for 20", bids: 3 })
+      const train = { contractor: "train", bid: { price: 20 }, output: "train: 2 t for 20" }
+      assert.deepStrictEqual(award, { ...train, bids: 3, breaches: [] })
       assert.deepStrictEqual(log, ["truck bids", "ship bids", "train bids", "train hauls"])
     })
   )
@@ -123,6 +129,104 @@ describe("Auction", () => {
       assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
     })
   )
+
+  describe("A5", () => {
+    const fleet = {
+      truck: { price: 30 },
+      train: { price: 20, breaks: "hauling" },
+      ship: { price: 10, breaks: "hauling" },
+      cart: { price: 20 }
+    } as const
+
+    it.effect("a failure that is named passes the contract on, from the best bid to the next, none asked twice", () =>
+      Effect.gen(function* () {
+        const { again, log } = makeYard()
+        const award = yield* later(again(3, fleet).run(input))
+        assert.deepStrictEqual(award, {
+          contractor: "cart",
+          bid: { price: 20 },
+          output: "cart: 2 t for 20",
+          bids: 4,
+          breaches: [
+            { contractor: "ship", error: new Broken() },
+            { contractor: "train", error: new Broken() }
+          ]
+        })
+        expectTypeOf(award.breaches).toEqualTypeOf<ReadonlyArray<Auction.Breach<string, Broken>>>()
+        assert.deepStrictEqual(log.slice(4), ["ship hauls", "train hauls", "cart hauls"])
+      })
+    )
+
+    it.effect("so often at most, and then the last failure is the auction's", () =>
+      Effect.gen(function* () {
+        const { again, log } = makeYard()
+        assert.instanceOf(yield* Effect.flip(later(again(1, fleet).run(input))), Broken)
+        assert.deepStrictEqual(log.slice(4), ["ship hauls", "train hauls"])
+      })
+    )
+
+    it.effect("ends with the bids", () =>
+      Effect.gen(function* () {
+        const { again, log } = makeYard()
+        const { ship, train } = fleet
+        assert.instanceOf(yield* Effect.flip(later(again(9, { ship, train }).run(input))), Broken)
+        assert.deepStrictEqual(log.slice(2), ["ship hauls", "train hauls"])
+      })
+    )
+
+    it.effect("any other failure, or a defect, is the auction's", () =>
+      Effect.gen(function* () {
+        for (const breaks of ["losing", "badly"] as const) {
+          const { again, log } = makeYard()
+          const exit = yield* Effect.exit(
+            later(again(3, { truck: fleet.truck, ship: { price: 10, breaks } }).run(input))
+          )
+          const why = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+          assert.deepStrictEqual(why, breaks === "losing" ? new Lost() : "bug")
+          assert.deepStrictEqual(log.slice(2), ["ship hauls"])
+        }
+      })
+    )
+
+    it.effect("interrupted, nobody else begins", () =>
+      Effect.gen(function* () {
+        const begun: Array<string> = []
+        const contractor = (name: string) => ({
+          bid: Agent.compose(name, { run: (_: void) => Effect.succeed(1) }),
+          perform: Agent.compose(name, {
+            run: (_: void): Effect.Effect<never, Broken> =>
+              Effect.andThen(
+                Effect.sync(() => begun.push(name)),
+                Effect.onInterrupt(Effect.never, () => Effect.void)
+              )
+          })
+        })
+        const auction = Auction.make("haul", {
+          contractors: { a: contractor("a"), b: contractor("b") },
+          worth: (bid) => bid,
+          reaward: { times: 1, on: ["Broken"] }
+        })
+        const fiber = yield* Effect.forkChild(auction.run(undefined), { startImmediately: true })
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual(begun, ["a"])
+      })
+    )
+
+    it("takes an integer from 1, and tags that performers fail with", () => {
+      const yard = makeYard()
+      for (const times of [0, 1.5, NaN, Infinity]) {
+        assert.throws(() => yard.again(times, fleet), `reaward.times must be an integer from 1, got ${times}`)
+      }
+      const contractor = {
+        bid: Agent.make("b", { task: Offer, run: () => Effect.succeed({ price: 1 }) }),
+        perform: Agent.make("p", { task: Haul, run: () => Effect.succeed("") })
+      }
+      const terms = { contractors: { contractor }, worth: () => 1 }
+      Auction.make("haul", { ...terms, reaward: { times: 1, on: ["Lost", "ContractViolation"] } })
+      // @ts-expect-error nobody fails with it
+      Auction.make("haul", { ...terms, reaward: { times: 1, on: ["Lots"] } })
+    })
+  })
 
   it("needs a contractor", () => {
     assert.throws(() => makeYard().auctionOf({}), 'auction "haul" needs a contractor')

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Agent from "../../src/core/Agent.ts"
+import * as Task from "../../src/core/Task.ts"
 import * as Approval from "../../src/patterns/approval/Approval.ts"
 import * as PatternLibrary from "../../src/patterns/library/PatternLibrary.ts"
 import { everywhere } from "../durable/everywhere.ts"
@@ -119,6 +120,10 @@ describe("Handoff from data", () => {
     ])
     assert.deepStrictEqual(issuesOf(data({ u: {}, v: { back: "drift" } }), known), [
       'options.gates.u: there is no verifier "u": there are v, w',
+      'options.gates.v.back: there is no leg "drift": did you mean "draft"?'
+    ])
+    assert.deepStrictEqual(issuesOf(data({ v: { after: "stile", back: "drift" } }), known), [
+      'options.gates.v.after: there is no leg "stile": did you mean "style"?',
       'options.gates.v.back: there is no leg "drift": did you mean "draft"?'
     ])
     assert.deepStrictEqual(issuesOf(data({}, ["draft", "draft"]), known), ['slots.legs.1: "draft" takes part already'])
@@ -264,4 +269,84 @@ describe("Supervisor from data: otherwise", () => {
       assert.deepStrictEqual(failed, ["WorkerFailed s/~WorkerFailed"])
     })
   )
+})
+
+describe("N3: names that agents declare", () => {
+  class Transient extends Schema.TaggedError<Transient>()("Transient", {}) {}
+  class Fatal extends Schema.TaggedError<Fatal>()("Fatal", { why: Schema.String }) {}
+  const Ask = Task.make("Ask", { input: Schema.String, output: { verdict: Schema.String }, error: Transient })
+  const leaf = (name: string) =>
+    Agent.make(name, { task: Ask, errors: Fatal, run: () => Effect.succeed({ verdict: "yes" }) })
+  const alice = leaf("alice")
+  const bob = leaf("bob")
+  const careful = Agent.timeout(leaf("careful"), "1 second")
+  const opaque = Agent.compose("opaque", { run: (_: string) => Effect.fail(new Transient()) })
+  const agents = [alice, bob, careful, opaque]
+  const issues = (pattern: string, options: Schema.Json, slots: Schema.Json) => {
+    const made = make({ pattern, name: "x", options, slots }, agents)
+    return Result.isSuccess(made) ? [] : made.failure.issues.map(({ message, path }) => `${path.join(".")}: ${message}`)
+  }
+  const supervised = (options: Schema.Json, members: ReadonlyArray<string>) =>
+    issues("Supervisor", options, { agents: members })
+
+  it("a rule for an error that no agent declares", () => {
+    const onFailure = { Trnsient: "reroute", Fatal: "escalate", ContractViolation: "stop" }
+    assert.deepStrictEqual(supervised({ onFailure }, ["alice", "bob"]), [
+      'options.onFailure.Trnsient: there is no error "Trnsient": did you mean "Transient"?'
+    ])
+    const all = { Transient: "reroute", Fatal: "escalate", ContractViolation: "stop" }
+    assert.deepStrictEqual(supervised({ onFailure: all }, ["alice", "bob"]), [])
+  })
+
+  it("beside all other mistakes, at its place in the document", () => {
+    const data = {
+      pattern: "Pipeline",
+      name: "p",
+      slots: {
+        agents: [
+          "alise",
+          {
+            pattern: "Supervisor",
+            name: "s",
+            options: { route: { weighted: { bop: 1 } }, onFailure: { Fatl: "stop" } },
+            slots: { agents: ["alice", "bob"] }
+          }
+        ]
+      }
+    }
+    const made = make(data, agents)
+    assert.deepStrictEqual(
+      Result.isSuccess(made) ? [] : made.failure.issues.map(({ path }) => path.join(".")).toSorted(),
+      ["slots.agents.0", "slots.agents.1.options.onFailure.Fatl", "slots.agents.1.options.route.weighted.bop"]
+    )
+  })
+
+  it("what a policy, or the breaker, adds is an error as well", () => {
+    const timedOut = { AgentTimedOut: "reroute" }
+    assert.deepStrictEqual(supervised({ onFailure: timedOut }, ["alice", "careful"]), [])
+    assert.lengthOf(supervised({ onFailure: timedOut }, ["alice", "bob"]), 1)
+    const open = { onFailure: { CircuitOpen: "reroute" } }
+    assert.lengthOf(supervised(open, ["alice"]), 1)
+    assert.deepStrictEqual(supervised({ ...open, breaker: { failures: 3, openFor: "1 second" } }, ["alice"]), [])
+  })
+
+  it("nothing is said of agents that do not declare their errors, nor where only names are known", () => {
+    assert.deepStrictEqual(supervised({ onFailure: { Trnsient: "stop" } }, ["alice", "opaque"]), [])
+    const data = {
+      pattern: "Supervisor",
+      name: "s",
+      options: { onFailure: { Trnsient: "stop" } },
+      slots: { agents: ["alice"] }
+    }
+    assert.deepStrictEqual(issuesOf(data, ["alice"]), [])
+  })
+
+  it("a vote that no answer has", () => {
+    const swarm = (vote: string, members: ReadonlyArray<string>) => issues("Swarm", { vote }, { members })
+    assert.deepStrictEqual(swarm("verdcit", ["alice", "bob"]), [
+      'options.vote: there is no field "verdcit": did you mean "verdict"?'
+    ])
+    assert.deepStrictEqual(swarm("verdict", ["alice", "bob"]), [])
+    assert.deepStrictEqual(swarm("verdcit", ["alice", "opaque"]), [])
+  })
 })

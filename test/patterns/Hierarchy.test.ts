@@ -80,7 +80,28 @@ describe("H2: authority comes from above", () => {
       const error = yield* Effect.flip(under([]).run())
       const expected = { action: "deploy", asker: "ops", holder: "team", chain: ["ops", "team"] }
       assert.deepStrictEqual(error, new Hierarchy.NotPermitted(expected))
-      assert.strictEqual(error.message, `"ops" may not "deploy"; "team" may.`)
+      assert.strictEqual(
+        error.message,
+        `"ops" may not "deploy": the nearest above who may is "team", and the permission must be held and granted all the way down from there.`
+      )
+    })
+  )
+
+  it.effect("what nobody above holds is refused with what it takes", () =>
+    Effect.gen(function* () {
+      const bare = Hierarchy.make("team", {
+        reports: { ops: deployer },
+        lead: (_: void, { delegate }) => delegate("ops", undefined)
+      })
+      assert.strictEqual(
+        (yield* Effect.flip(bare.run())).message,
+        `"ops" may not "deploy", nor may anyone above: it must be among the permissions of "team", and be held and granted from there down to "ops".`
+      )
+      const root = Hierarchy.make("team", { reports: {}, lead: (_: void) => Hierarchy.authorize("deploy") })
+      assert.strictEqual(
+        (yield* Effect.flip(root.run())).message,
+        `"team" may not "deploy": that is not among its permissions.`
+      )
     })
   )
 
@@ -97,7 +118,7 @@ describe("H2: authority comes from above", () => {
       const alone = yield* Effect.flip(careful.run("alone"))
       assert.strictEqual(
         alone.message,
-        `"(outside every hierarchy)" may not "deploy"; and nobody above holds that permission.`
+        `"deploy" was asked for outside every hierarchy, where nothing is permitted: delegate the call from a lead that grants "deploy".`
       )
     })
   )
@@ -220,7 +241,7 @@ describe("H3: a matter goes up the chain", () => {
       const alone = yield* Effect.flip(asking.run())
       assert.strictEqual(
         alone.message,
-        `"(outside every hierarchy)" raised "Budget" and nobody answers it: nobody stands above.`
+        `"Budget" was raised outside every hierarchy, where nobody answers: delegate the call from a lead that resolves "Budget".`
       )
     })
   )
@@ -431,6 +452,11 @@ describe("H5: messages go along the edges", () => {
       const error = yield* Effect.flip(pair([]).run())
       assert.deepStrictEqual(error, new Hierarchy.NoChannel({ from: "a", to: "b" }))
       assert.strictEqual(error.message, `"a" cannot send to "b": there is no channel between them.`)
+      const alone = yield* Effect.flip(Hierarchy.send("b", Note, "hello"))
+      assert.strictEqual(
+        alone.message,
+        'A message to "b" was sent outside every hierarchy, where nobody receives it: send it from a lead or a report.'
+      )
     })
   )
 

@@ -219,16 +219,21 @@ describe("The built-in patterns", () => {
     assert.deepStrictEqual(issuesOf(data("Race", {}, { agents: ["alice", "bob", "alice"] })), [
       'slots.agents.2: "alice" takes part already'
     ])
-    assert.deepStrictEqual(issuesOf(data("Supervisor", { route: { weighted: { carol: 2 } } }, pair)), [
-      "options.route.weighted.carol: is no agent of this supervisor"
+    assert.deepStrictEqual(issuesOf(data("Supervisor", {}, { agents: ["alice", "alice"] })), [
+      'slots.agents.1: "alice" takes part already'
+    ])
+    assert.deepStrictEqual(issuesOf(data("Supervisor", { route: { weighted: { alise: 2, bob: 1 } } }, pair)), [
+      'options.route.weighted.alise: there is no agent "alise": did you mean "alice"?'
     ])
     assert.deepStrictEqual(issuesOf(data("Swarm", { rule: { quorum: 3 } }, { members: ["alice", "bob"] })), [
       "options.rule.quorum: cannot be met by 2 members"
     ])
-    assert.deepStrictEqual(
-      issuesOf(data("Swarm", { rule: { weighted: { carol: 3 } } }, { members: ["alice", "bob"] })),
-      ["options.rule.weighted.carol: is no member"]
-    )
+    const voters = { members: ["alice", "bob", "alice"] }
+    assert.deepStrictEqual(issuesOf(data("Swarm", { rule: { weighted: { alice: 3, "alice-2": 2 } } }, voters)), [])
+    assert.deepStrictEqual(issuesOf(data("Swarm", { rule: { weighted: { carol: 3, "bob-2": 1 } } }, voters)), [
+      'options.rule.weighted.carol: there is no member "carol": there are alice, bob, alice-2',
+      'options.rule.weighted.bob-2: there is no member "bob-2": did you mean "bob"?'
+    ])
     const loop = { attempt: "alice", verify: "bob" }
     assert.deepStrictEqual(issuesOf(data("VerifyLoop", { rounds: 2, strategy: { bestOf: 3 } }, loop)), [
       "options.rounds: the strategy needs 3, got 2"

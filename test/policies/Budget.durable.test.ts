@@ -1,9 +1,22 @@
-/** M5 and M6 in runs: programs under budgets end alike everywhere, and after a crash at every mutation. */
+/** M5, M6 and M8 in runs: programs under budgets end alike everywhere, and after a crash at every mutation. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Schema } from "effect"
-import { Agent, Budget, Directive, Saga, Step, Supervisor, Task, Timer } from "../../src/index.ts"
+import { Deferred, Effect, Exit, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  Agent,
+  Budget,
+  ContractViolation,
+  Directive,
+  Retry,
+  Saga,
+  Step,
+  Supervisor,
+  Task,
+  Timer
+} from "../../src/index.ts"
+import * as Interceptor from "../../src/core/Interceptor.ts"
 import { everywhere } from "../durable/everywhere.ts"
-import { define } from "../durable/program.ts"
+import { define, Refused } from "../durable/program.ts"
 import { heldRun } from "./heldRun.ts"
 
 const { BudgetExceeded } = Budget
@@ -154,6 +167,72 @@ everywhere(
   )
 )
 
+const Spend = Task.make("Spend", {
+  input: { tokens: Schema.Int },
+  output: Schema.Union([Schema.Struct({ tokens: Schema.Int }), Schema.String]),
+  error: Refused
+})
+
+/** Spends in its own body, once per attempt. It answers with an object or a string, or refuses, as its name says. */
+const spender = (name: "object" | "text" | "refusal", from = 1) =>
+  Agent.make(name, {
+    task: Spend,
+    errors: BudgetExceeded,
+    run: ({ tokens }, { attempt }) =>
+      Effect.suspend(() => {
+        if (name === "refusal" || attempt < from) return Effect.fail(new Refused({ what: `attempt ${attempt}` }))
+        return Effect.succeed(name === "object" ? { tokens } : "spent")
+      }).pipe(Budget.charge({ reserve: { tokens }, settleFailure: () => ({ tokens }) }))
+  })
+
+const retried = spender("object", 3).pipe(Retry.upTo({ attempts: 3, base: "1 minute" }))
+
+const left = Effect.map(Budget.remaining("tokens"), String)
+
+const inBodies = (hold: Effect.Effect<unknown, any> = Effect.void) =>
+  Effect.gen(function* () {
+    yield* spender("object").run({ tokens: 1 })
+    yield* spender("text").run({ tokens: 10 })
+    yield* Effect.flip(spender("refusal").run({ tokens: 100 }))
+    yield* retried.run({ tokens: 1000 })
+    const inner = yield* left.pipe(
+      Effect.ensuring(Effect.ignore(spender("text").run({ tokens: 10_000 }))),
+      Budget.within("inner", { tokens: 50_000 })
+    )
+    yield* Budget.exempt(spender("text").run({ tokens: 500 }))
+    const apart = yield* spender("object")
+      .run({ tokens: 3 })
+      .pipe(Effect.andThen(left), Budget.within("apart", { tokens: 10 }), Budget.exempt)
+    yield* hold
+    return [inner, apart, yield* left]
+  }).pipe(Budget.within("outer", { tokens: 100_000 }))
+
+everywhere(
+  define("M8: agents that spend in their bodies", () => inBodies(), {
+    expected: Exit.succeed(["50000", "7", "86889"]),
+    effects: [],
+    error: Schema.Union([BudgetExceeded, ContractViolation])
+  })
+)
+
+everywhere(
+  define(
+    "M2, M8: branches at once that spend in their bodies, until nothing is left",
+    () =>
+      Effect.gen(function* () {
+        const answers = yield* Step.forEach(
+          [1, 2, 3, 4],
+          () => told(Effect.as(spender("text").run({ tokens: 3 }), "ok")),
+          {
+            concurrency: "unbounded"
+          }
+        )
+        return [answers.filter((answer) => answer === "ok").length, yield* left]
+      }).pipe(Budget.within("small", { tokens: 7 })),
+    { expected: Exit.succeed([2, "1"]), effects: [], error: BudgetExceeded }
+  )
+)
+
 const Ask = Task.make("Ask", { input: {}, output: { tokens: Schema.Int } })
 
 /** Says what three calls of four tokens each came to, before and after the run was held. */
@@ -205,6 +284,70 @@ describe("M5: in two processes", () => {
       yield* untilHeld(three(100, log))
       assert.deepStrictEqual(yield* finish(three(2, log)), ["answered", "answered", "no tokens of small", "0 left"])
       assert.strictEqual(log.length, 2)
+    })
+  )
+})
+
+describe("M8: in two processes", () => {
+  it.effect("M8: what bodies have spent is spent after a crash: with objects, other values, errors and attempts", () =>
+    Effect.gen(function* () {
+      const { finish, untilHeld } = yield* heldRun
+      const body = (hold: Effect.Effect<void>) => Effect.orDie(inBodies(hold))
+      const held = yield* Effect.forkChild(untilHeld(body))
+      while (held.pollUnsafe() === undefined) yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* finish(body), ["50000", "7", "86889"])
+    })
+  )
+})
+
+describe("M8: beside other interceptors", () => {
+  it.effect("who is asked at each call outside a budget is asked within it, too", () =>
+    Effect.gen(function* () {
+      const { finish } = yield* heldRun
+      const asked: Array<string> = []
+      const witness: Interceptor.Intercept = (call, proceed) =>
+        Effect.suspend(() => {
+          asked.push(call.agent)
+          return proceed(call.input)
+        })
+      const team = Agent.compose("team", { run: (_: {}) => spender("text").run({ tokens: 4 }) })
+      const body = () =>
+        Effect.andThen(team.run({}), left).pipe(
+          Budget.within("small", { tokens: 9 }),
+          Effect.provideService(Interceptor.Interceptor, witness),
+          Effect.map((left) => [left]),
+          Effect.orDie
+        )
+      assert.deepStrictEqual(yield* finish(body), ["5"])
+      assert.deepStrictEqual(asked, ["team", "text"])
+    })
+  )
+})
+
+describe("metered", () => {
+  it.effect("a replay tells what it has cost as it was told, also of a loser that left no outcome", () =>
+    Effect.gen(function* () {
+      const { finish, untilHeld } = yield* heldRun
+      const body = (hold: Effect.Effect<void>) =>
+        Effect.gen(function* () {
+          const spent = yield* Deferred.make<void>()
+          const loser = Agent.make("loser", {
+            task: Task.make("Lose", { input: {}, output: {} }),
+            errors: BudgetExceeded,
+            run: () =>
+              Effect.void.pipe(
+                Budget.charge({ reserve: { tokens: 5 } }),
+                Effect.andThen(Deferred.succeed(spent, undefined)),
+                Effect.andThen(Effect.never)
+              )
+          })
+          const winner = Step.run("winner", { output: Schema.Void, run: () => Deferred.await(spent) })
+          const { spent: told } = yield* Budget.metered(Step.race({ loser: loser.run({}), winner }))
+          yield* hold
+          return [JSON.stringify(told)]
+        }).pipe(Effect.orDie)
+      yield* untilHeld(body)
+      assert.deepStrictEqual(yield* finish(body), ['{"tokens":5}'])
     })
   )
 })

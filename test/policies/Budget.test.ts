@@ -351,6 +351,26 @@ describe("agents", () => {
   )
 })
 
+describe("metered", () => {
+  it.effect("tells what was charged in it, of every resource, and charges it", () =>
+    Effect.gen(function* () {
+      const call = Effect.succeed("done").pipe(Budget.charge({ reserve: { tokens: 2, searches: 1 } }))
+      const { spent, value } = yield* Effect.andThen(cost(3)(Effect.void), call).pipe(Budget.metered)
+      assert.deepStrictEqual([value, spent], ["done", { tokens: 5, searches: 1 }])
+      assert.deepStrictEqual(yield* used(), [5])
+    }).pipe(small)
+  )
+
+  it.effect("outside every budget, too; and what refuses a call within refuses it", () =>
+    Effect.gen(function* () {
+      const { spent } = yield* Budget.metered(cost(3)(Effect.void))
+      assert.deepStrictEqual(spent, { tokens: 3 })
+      const refused = yield* Effect.flip(cost(11)(Effect.void).pipe(small, Budget.metered))
+      assert.strictEqual(refused.budget, "small")
+    })
+  )
+})
+
 describe("what cannot be meant", () => {
   it("is refused where it is written", () => {
     assert.throws(() => Budget.within("b", { tokens: -1 }), 'tokens of budget "b" must be a number >= 0, got -1')

@@ -1,11 +1,12 @@
-/** L1 to L4 in runs. */
+/** L1 to L5 in runs. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber } from "effect"
+import { Clock, Deferred, Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { RateLimiter, Retry, Step } from "../../src/index.ts"
+import { Agent, RateLimiter, Retry, Step } from "../../src/index.ts"
 import { everywhere } from "../durable/everywhere.ts"
 import { define } from "../durable/program.ts"
 import { heldRun } from "./heldRun.ts"
+import { stoppingRun } from "./stoppingRun.ts"
 import { leafOf, told, twice } from "./policies.ts"
 
 const perMinute = { limit: 1, window: "1 minute" } as const
@@ -71,6 +72,34 @@ describe("L4", () => {
       yield* TestClock.adjust(1)
       // A process of its own has a bucket of its own, and finds its one token untouched.
       assert.deepStrictEqual(yield* Fiber.join(second), ["began", "RateLimited", "began"])
+    })
+  )
+})
+
+describe("L5", () => {
+  it.effect("L5: an engine that stops does not wait for who waits for its turn, and its successor lets it in", () =>
+    Effect.gen(function* () {
+      const { inProcess } = yield* stoppingRun("1 hour")
+      const bucket = yield* Layer.build(RateLimiter.layerMemory)
+      const limit = RateLimiter.make("slow", { limit: 1, window: "300 days", wait: "365 days" })
+      const work = Agent.compose("work", { run: (_: {}) => Effect.succeed("in") }).pipe(RateLimiter.protect(limit))
+      yield* work.run({}).pipe(Effect.provideContext(bucket))
+      const asked = yield* Deferred.make<void>()
+      const body = Effect.andThen(Deferred.succeed(asked, undefined), work.run({}))
+      const began = yield* Clock.currentTimeMillis
+      const stopped = yield* Effect.forkChild(
+        inProcess(body.pipe(Effect.provideContext(bucket)), (job) =>
+          Effect.andThen(job.start({}), Effect.andThen(Deferred.await(asked), Effect.yieldNow))
+        )
+      )
+      while (stopped.pollUnsafe() === undefined) yield* TestClock.adjust("1 minute")
+      assert.isBelow((yield* Clock.currentTimeMillis) - began, 3_600_000)
+      const answer = yield* Effect.forkChild(
+        inProcess(memory(body), (job) => Effect.flatMap(job.start({}), (handle) => handle.await)),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust(1)
+      assert.strictEqual(yield* Fiber.join(answer), "in")
     })
   )
 })

@@ -8,8 +8,11 @@ import { tagOf } from "../supervisor/Directive.ts"
 import * as MapReduce from "../MapReduce.ts"
 import * as Pattern from "../pattern/Pattern.ts"
 import * as Race from "../Race.ts"
+import { namesOf } from "../swarm/Poll.ts"
 import * as Swarm from "../swarm/Swarm.ts"
-import { twice } from "./Names.ts"
+import { unknownName } from "../library/UnknownName.ts"
+import { answerFields } from "./Declared.ts"
+import { strangers, twice } from "./Names.ts"
 import { Count, Duration } from "./Quantities.ts"
 import type { Whoever } from "./Whoever.ts"
 
@@ -59,6 +62,22 @@ const Rule = Schema.Union([
   Schema.Struct({ weighted: Schema.Record(Schema.String, Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))) })
 ])
 
+const unmet = (rule: typeof Rule.Type, members: ReadonlyArray<Agent.Any>): ReadonlyArray<Pattern.Issue> => {
+  if (typeof rule === "string") return []
+  if ("weighted" in rule) {
+    return strangers(["rule", "weighted"], rule.weighted, { kind: "member", known: namesOf(members) })
+  }
+  return rule.quorum <= members.length
+    ? []
+    : [{ path: ["rule", "quorum"], message: `cannot be met by ${members.length} members` }]
+}
+
+/** A vote that no member's answer has, as far as these say what they answer. */
+const unsaid = (vote: string | undefined, fields: ReadonlyArray<string> | undefined): ReadonlyArray<Pattern.Issue> =>
+  vote === undefined || fields === undefined || fields.includes(vote)
+    ? []
+    : [{ path: ["vote"], message: unknownName("field", vote, new Set(fields)) }]
+
 export const swarm = Pattern.make("Swarm", {
   description: "Peers that are asked the same thing and decide together; each answer is a vote.",
   options: {
@@ -69,17 +88,7 @@ export const swarm = Pattern.make("Swarm", {
     onFailure: Pattern.optional(Schema.Literals(["abstain", "fail"]), "abstain")
   },
   slots: { members: Pattern.list() },
-  validate: ({ members, rule }) => {
-    if (typeof rule === "string") return []
-    if ("quorum" in rule) {
-      return rule.quorum <= members.length
-        ? []
-        : [{ path: ["rule", "quorum"], message: `cannot be met by ${members.length} members` }]
-    }
-    return Object.keys(rule.weighted)
-      .filter((name) => !members.some((member) => member.name === name))
-      .map((name) => ({ path: ["rule", "weighted", name], message: "is no member" }))
-  },
+  validate: ({ members, rule, vote }) => [...unmet(rule, members), ...unsaid(vote, answerFields(members))],
   build: ({ members, onFailure, rounds, rule, vote }, name): Whoever<"members", Swarm.NoConsensus> =>
     Agent.mapOutput(
       Swarm.make(name, {

@@ -47,7 +47,7 @@ export const taskGraph = Pattern.make("TaskGraph", {
   },
   slots: { nodes: Pattern.record() },
   validate: ({ after, nodes }) => [
-    ...strangers("after", after, { kind: "node", known: Object.keys(nodes) }),
+    ...strangers(["after"], after, { kind: "node", known: Object.keys(nodes) }),
     ...problems(nodes, after)
   ],
   build: ({ after, concurrency, nodes, onFailure }, name): Whoever<"nodes"> =>

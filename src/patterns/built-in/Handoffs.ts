@@ -44,11 +44,11 @@ const gateOf = (verifier: string, gates: Gates, legs: ReadonlyArray<string>) => 
 const misplaced = (legs: ReadonlyArray<string>, gates: Gates): ReadonlyArray<Pattern.Issue> =>
   Object.keys(gates).flatMap((verifier) => {
     const { after, back } = gateOf(verifier, gates, legs)
-    if (!legs.includes(after)) return [{ path: ["gates", verifier, "after"], message: unknownName("leg", after, legs) }]
-    const before = legs.slice(0, legs.indexOf(after) + 1)
-    if (before.includes(back)) return []
-    const message = legs.includes(back) ? `"${back}" comes after "${after}"` : unknownName("leg", back, legs)
-    return [{ path: ["gates", verifier, "back"], message }]
+    const unknown = Object.entries(gates[verifier]!).flatMap(([end, leg]) =>
+      legs.includes(leg) ? [] : [{ path: ["gates", verifier, end], message: unknownName("leg", leg, legs) }]
+    )
+    if (unknown.length > 0 || legs.indexOf(back) <= legs.indexOf(after)) return unknown
+    return [{ path: ["gates", verifier, "back"], message: `"${back}" comes after "${after}"` }]
   })
 
 export const handoff = Pattern.make("Handoff", {
@@ -62,7 +62,7 @@ export const handoff = Pattern.make("Handoff", {
   slots: { legs: Pattern.list(Carrying), verifiers: Pattern.record(Gating, { atLeast: 0 }) },
   validate: ({ gates, legs, verifiers }) => [
     ...twice("legs", legs),
-    ...strangers("gates", gates, { kind: "verifier", known: Object.keys(verifiers) }),
+    ...strangers(["gates"], gates, { kind: "verifier", known: Object.keys(verifiers) }),
     ...misplaced(
       legs.map(({ name }) => name),
       gates

@@ -11,12 +11,12 @@ export const twice = (slot: string, agents: ReadonlyArray<Agent.Any>): ReadonlyA
       : []
   )
 
-/** Keys of an option that name nobody. */
+/** Keys of the object at this path, an option or a part of one, that name nobody. */
 export const strangers = (
-  option: string,
+  path: Issue["path"],
   given: object,
   { kind, known }: { readonly kind: string; readonly known: ReadonlyArray<string> }
 ): ReadonlyArray<Issue> =>
   Object.keys(given)
     .filter((name) => !known.includes(name))
-    .map((name) => ({ path: [option, name], message: unknownName(kind, name, known) }))
+    .map((name) => ({ path: [...path, name], message: unknownName(kind, name, known) }))

@@ -6,6 +6,8 @@ import * as Directive from "../supervisor/Directive.ts"
 import * as Pattern from "../pattern/Pattern.ts"
 import * as Routing from "../supervisor/Routing.ts"
 import * as Supervisor from "../supervisor/Supervisor.ts"
+import { errorTags } from "./Declared.ts"
+import { strangers, twice } from "./Names.ts"
 import { Count, Duration, Natural } from "./Quantities.ts"
 import type { Whoever } from "./Whoever.ts"
 
@@ -40,6 +42,12 @@ const Route = Schema.Union([
 
 const routes = { leastLoaded: Routing.leastLoaded, roundRobin: Routing.roundRobin }
 
+/** Tags in a policy that no agent fails with, as far as these say what they fail with. */
+const unruled = (onFailure: object, declared: ReadonlyArray<string> | undefined, ofBreaker: ReadonlyArray<string>) =>
+  declared === undefined
+    ? []
+    : strangers(["onFailure"], onFailure, { kind: "error", known: [...new Set([...declared, ...ofBreaker])] })
+
 export const supervisor = Pattern.make("Supervisor", {
   description: "Agents that can all do the same: each input goes to one, and a failure meets the rule for its tag.",
   options: {
@@ -47,18 +55,19 @@ export const supervisor = Pattern.make("Supervisor", {
     strategy: Pattern.optional(Schema.Literals(["OneForOne", "OneForAll", "RestForOne"]), "OneForOne"),
     intensity: Schema.optionalKey(Schema.Struct({ restarts: Natural, within: Duration })),
     breaker: Schema.optionalKey(Schema.Struct({ failures: Count, openFor: Duration })),
-    /** By error tag. */
+    /** By error tag. Agents that declare their errors fail with no others: another tag is a mistake. */
     onFailure: Pattern.optional(Schema.Record(Schema.String, Rule), {}),
     /** What to do about a tag without a rule. */
     otherwise: Pattern.optional(Rule, "escalate")
   },
   slots: { agents: Pattern.list() },
-  validate: ({ agents, route }) =>
-    typeof route === "string"
+  validate: ({ agents, breaker, onFailure, route }) => [
+    ...twice("agents", agents),
+    ...unruled(onFailure, errorTags(agents), breaker === undefined ? [] : ["CircuitOpen"]),
+    ...(typeof route === "string"
       ? []
-      : Object.keys(route.weighted)
-          .filter((name) => !agents.some((agent) => agent.name === name))
-          .map((name) => ({ path: ["route", "weighted", name], message: "is no agent of this supervisor" })),
+      : strangers(["route", "weighted"], route.weighted, { kind: "agent", known: agents.map(({ name }) => name) }))
+  ],
   build: (
     { agents, breaker, intensity, onFailure, otherwise, route, strategy },
     name

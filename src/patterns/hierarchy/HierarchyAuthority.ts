@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Agent from "../../core/Agent.ts"
 import * as PatternEvent from "../../core/PatternEvent.ts"
 import * as Run from "../../core/Run.ts"
-import { NotPermitted } from "./HierarchyError.ts"
-import { CurrentParty, nobody, superiors } from "./HierarchyParty.ts"
+import { nobody, NotPermitted } from "./HierarchyError.ts"
+import { CurrentParty, superiors } from "./HierarchyParty.ts"
 
 /**
  * Goes on only if whoever is at work here holds the permission.

@@ -1,6 +1,9 @@
 /** How work in a hierarchy can fail, beyond the failures of its members. */
 import * as Schema from "effect/Schema"
 
+/** Name of whoever is at work where no hierarchy is. */
+export const nobody = "(outside every hierarchy)"
+
 const names = (chain: ReadonlyArray<string>): string => chain.map((name) => `"${name}"`).join(", ")
 
 /** Somebody wanted to act without the permission for it. Nothing was done. */
@@ -14,8 +17,18 @@ export class NotPermitted extends Schema.TaggedError<NotPermitted>()("NotPermitt
   chain: Schema.Array(Schema.String)
 }) {
   override get message(): string {
-    const holder = this.holder === undefined ? "and nobody above holds that permission" : `"${this.holder}" may`
-    return `"${this.asker}" may not "${this.action}"; ${holder}.`
+    const { action, asker, chain, holder } = this
+    if (asker === nobody) {
+      return `"${action}" was asked for outside every hierarchy, where nothing is permitted: delegate the call from a lead that grants "${action}".`
+    }
+    const denied = `"${asker}" may not "${action}"`
+    if (holder !== undefined) {
+      return `${denied}: the nearest above who may is "${holder}", and the permission must be held and granted all the way down from there.`
+    }
+    const root = chain.at(-1) ?? asker
+    return root === asker
+      ? `${denied}: that is not among its permissions.`
+      : `${denied}, nor may anyone above: it must be among the permissions of "${root}", and be held and granted from there down to "${asker}".`
   }
 }
 
@@ -27,6 +40,9 @@ export class MatterUnresolved extends Schema.TaggedError<MatterUnresolved>()("Ma
   chain: Schema.Array(Schema.String)
 }) {
   override get message(): string {
+    if (this.raisedBy === nobody) {
+      return `"${this.matter}" was raised outside every hierarchy, where nobody answers: delegate the call from a lead that resolves "${this.matter}".`
+    }
     const asked = this.chain.length === 0 ? "nobody stands above" : `asked were ${names(this.chain)}`
     return `"${this.raisedBy}" raised "${this.matter}" and nobody answers it: ${asked}.`
   }
@@ -51,7 +67,9 @@ export class NoChannel extends Schema.TaggedError<NoChannel>()("NoChannel", {
   to: Schema.String
 }) {
   override get message(): string {
-    return `"${this.from}" cannot send to "${this.to}": there is no channel between them.`
+    return this.from === nobody
+      ? `A message to "${this.to}" was sent outside every hierarchy, where nobody receives it: send it from a lead or a report.`
+      : `"${this.from}" cannot send to "${this.to}": there is no channel between them.`
   }
 }
 

@@ -5,9 +5,9 @@ import type * as Schema from "effect/Schema"
 import * as PatternEvent from "../../core/PatternEvent.ts"
 import * as Run from "../../core/Run.ts"
 import * as Signal from "../../durable/Signal.ts"
-import { MailboxFull, NoChannel } from "./HierarchyError.ts"
+import { MailboxFull, NoChannel, nobody } from "./HierarchyError.ts"
 import type { Mailbox, Message } from "./HierarchyMailbox.ts"
-import { CurrentParty, edge, nobody, type Party } from "./HierarchyParty.ts"
+import { CurrentParty, edge, type Party } from "./HierarchyParty.ts"
 import { inOwnScope, recorded } from "./HierarchyRecord.ts"
 
 /** The mailbox behind an edge of the party: its reports, its lead, and those it has a channel to. */

@@ -45,9 +45,6 @@ export const CurrentParty: Context.Reference<Party | undefined> = Context.Refere
   { defaultValue: () => undefined }
 )
 
-/** Name of whoever is at work where no hierarchy is. */
-export const nobody = "(outside every hierarchy)"
-
 /** Those above, the nearest first. */
 export const superiors = (party: Party | undefined): ReadonlyArray<Lead> => {
   const chain: Array<Lead> = []

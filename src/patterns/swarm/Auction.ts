@@ -4,9 +4,11 @@
  * Invariants (checked by `test/patterns/Auction.test.ts` and, inside a run, by `Auction.durable.test.ts`):
  *
  *   A1. The award goes to a bid of which none is worth more; among equals, to the contractor declared first.
- *   A2. Only the contractor with the award performs, after bidding has ended, and once.
+ *   A2. Only a contractor with the award performs, after bidding has ended, once, and one at a time.
  *   A3. Who declines, fails or is late has no bid. No bids at all: `NoBids`, and nobody performs.
  *   A4. In a run, each bid is a step, and who was heard one recorded decision: a replay awards as recorded.
+ *   A5. The contract passes on to the best of the bids that had no award, `times` at most, and only for a failure that
+ *       `reaward` names. Another failure, or the last one, is the auction's.
  *
  * Source: Reid G. Smith, "The Contract Net Protocol", IEEE Transactions on Computers, 1980.
  */
@@ -17,6 +19,7 @@ import * as Agent from "../../core/Agent.ts"
 import * as PatternEvent from "../../core/PatternEvent.ts"
 import * as Run from "../../core/Run.ts"
 import * as Step from "../../durable/Step.ts"
+import { type Tag, tagOf } from "../supervisor/Directive.ts"
 import {
   type Answers,
   type Asking,
@@ -24,7 +27,9 @@ import {
   type AskingOptions,
   type CommonInput,
   everyAnswer,
-  failureOf
+  failureOf,
+  isUnexpected,
+  natural
 } from "./Poll.ts"
 
 /** An error names so many failures. */
@@ -67,17 +72,41 @@ type Bidder<C extends Contractors> = C[keyof C]["bid"]
 type Performer<C extends Contractors> = C[keyof C]["perform"]
 
 /**
+ * When the contract passes on to the next best bid.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Reaward<out Failure extends string = string> {
+  /** Awards after the first, at most: an integer from 1. */
+  readonly times: number
+  /** The failures that pass the contract on, by tag. One not named here ends the auction. */
+  readonly on: ReadonlyArray<Failure>
+}
+
+/** Failures of `E` that a `Reaward` names. */
+type PassedOn<E, W> = W extends Reaward<infer Failure> ? Extract<E, { readonly _tag: Failure }> : never
+
+/** Who had the award, and failed. */
+export interface Breach<out Name extends string, out E> {
+  readonly contractor: Name
+  readonly error: E
+}
+
+/**
  * The task is done.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Award<out Name extends string, out Bid, out Out> {
+export interface Award<out Name extends string, out Bid, out Out, out E = never> {
   readonly contractor: Name
   readonly bid: Bid
   readonly output: Out
   /** Valid bids, the one with the award among them. */
   readonly bids: number
+  /** Those who had the award before, in that order. Empty without `reaward`. */
+  readonly breaches: ReadonlyArray<Breach<Name, E>>
 }
 
 /**
@@ -86,7 +115,7 @@ export interface Award<out Name extends string, out Bid, out Out> {
  * @category models
  * @since 0.1.0
  */
-export interface Options<C extends Contractors, In> extends AskingOptions {
+export interface Options<C extends Contractors, In, W extends Reaward | undefined = undefined> extends AskingOptions {
   /** By name, in the order that breaks ties. */
   readonly contractors: C
   /** The bid with the highest worth wins: `({ price }) => -price`. `undefined`: the contractor declines. Must be pure. */
@@ -95,13 +124,15 @@ export interface Options<C extends Contractors, In> extends AskingOptions {
   readonly announce?: (input: In) => CommonInput<Bidder<C>>
   /** What the contractor with the award is told. Default: the input. Must be pure. */
   readonly award?: (input: In, bid: Agent.Output<Bidder<C>>) => CommonInput<Performer<C>>
+  /** Passes the contract on when its contractor fails. Default: the failure is the auction's. */
+  readonly reaward?: W & Reaward<Tag<Agent.Error<Performer<C>>>>
   readonly capabilities?: ReadonlyArray<string>
 }
 
 /** The auction among these contractors. */
-export type Of<C extends Contractors, In> = Agent.Agent<
+export type Of<C extends Contractors, In, W extends Reaward | undefined = undefined> = Agent.Agent<
   In,
-  Award<keyof C & string, Agent.Output<Bidder<C>>, Agent.Output<Performer<C>>>,
+  Award<keyof C & string, Agent.Output<Bidder<C>>, Agent.Output<Performer<C>>, PassedOn<Agent.Error<Performer<C>>, W>>,
   NoBids | Agent.Error<Performer<C>>,
   Agent.Services<Bidder<C>> | Agent.Services<Performer<C>>
 >
@@ -113,20 +144,31 @@ export type Of<C extends Contractors, In> = Agent.Agent<
  *
  * - All contractors are asked at once, and all bids waited for, until `timeout` if there is one.
  * - Failures of bidders end as `NoBids` if nobody else bids, and are forgotten otherwise. A failure of the performer is
- *   the auction's.
+ *   the auction's, unless `reaward` names it and somebody else has bid: `breaches` tells who failed before.
+ * - Nobody bids twice: the contract passes on by the bids of the one bidding there was.
  *
- * **Gotchas** Without a `timeout` the slowest bidder decides how long bidding takes.
+ * **Gotchas**
+ *
+ * - Without a `timeout` the slowest bidder decides how long bidding takes.
+ * - Who fails may have done part of the task. `reaward` names the failures after which another may begin it;
+ *   `UnknownOutcome`, when a crash leaves in doubt whether the task is done, is rarely one of them.
+ * - A defect of a performer, or its interruption, is the auction's.
  *
  * @category constructors
  * @stability experimental
  * @since 0.1.0
  */
-export const make = <const C extends Contractors, In = CommonInput<Bidder<C>> & CommonInput<Performer<C>>>(
+export const make = <
+  const C extends Contractors,
+  In = CommonInput<Bidder<C>> & CommonInput<Performer<C>>,
+  const W extends Reaward | undefined = undefined
+>(
   name: string,
-  options: Options<C, In>
-): Of<C, In> => {
+  options: Options<C, In, W>
+): Of<C, In, W> => {
   const names = Object.keys(options.contractors)
   if (names.length === 0) throw new Error(`auction "${name}" needs a contractor`)
+  const { reaward }: { readonly reaward?: Reaward } = options
   const auction: Auction = {
     name,
     names,
@@ -134,6 +176,8 @@ export const make = <const C extends Contractors, In = CommonInput<Bidder<C>> & 
     worth: options.worth,
     announce: options.announce ?? ((input) => input),
     award: options.award ?? ((input) => input),
+    awards: reaward === undefined ? 1 : 1 + natural("reaward.times", reaward.times),
+    passesOn: (error) => reaward !== undefined && reaward.on.includes(tagOf(error)),
     ...asking(options)
   }
   return Agent.compose<any, any, any, any>(name, {
@@ -150,12 +194,15 @@ interface Auction extends Asking {
   readonly worth: (bid: any, input: any) => number | undefined
   readonly announce: (input: any) => any
   readonly award: (input: any, bid: any) => any
+  /** How many contractors may have the award, one after the other. */
+  readonly awards: number
+  readonly passesOn: (error: unknown) => boolean
 }
 
 const inBidding = Run.scoped("bidding")
 
 const hold = Effect.fnUntraced(function* (auction: Auction, input: unknown): Effect.fn.Return<any, any, any> {
-  const { announce, award, concurrency, contractors, name, names, timeout } = auction
+  const { announce, concurrency, contractors, name, names, timeout } = auction
   const bidding = Effect.suspend(() => {
     const announced = announce(input)
     return everyAnswer<any, any, any>({
@@ -166,14 +213,30 @@ const hold = Effect.fnUntraced(function* (auction: Auction, input: unknown): Eff
     })
   })
   const answers = yield* inBidding(bidding)
-  const valid = bidsOf(auction, answers, input)
-  const best = valid.reduce((best, bid) => (best === undefined || bid.worth > best.worth ? bid : best), valid[0])
-  if (best === undefined) return yield* Effect.fail(noBids(name, names, answers))
-  const contractor = names[best.contractor]!
-  yield* PatternEvent.state({ _tag: "ContractAwarded", contractor, bids: valid.length })
-  const performed = Effect.suspend(() => contractors[best.contractor]!.perform.run(award(input, best.bid)))
-  const output = yield* Step.keyed(contractor)(performed)
-  return { contractor, bid: best.bid, output, bids: valid.length }
+  const bids = bidsOf(auction, answers, input).toSorted((one, other) => other.worth - one.worth)
+  if (bids.length === 0) return yield* Effect.fail(noBids(name, names, answers))
+  return yield* settle(auction, input, bids)
+})
+
+/** The best bid first: what its contractor gives, or, if that failure passes the contract on, the next one. */
+const settle = Effect.fnUntraced(function* (
+  auction: Auction,
+  input: unknown,
+  bids: ReadonlyArray<Bid>
+): Effect.fn.Return<any, any, any> {
+  const { awards, contractors, names, passesOn } = auction
+  const breaches: Array<Breach<string, unknown>> = []
+  const candidates = bids.slice(0, awards)
+  for (const [place, { bid, contractor: index }] of candidates.entries()) {
+    const contractor = names[index]!
+    yield* PatternEvent.state({ _tag: "ContractAwarded", contractor, bids: bids.length })
+    const performed = Effect.suspend(() => contractors[index]!.perform.run(auction.award(input, bid)))
+    const exit = yield* Effect.exit(Step.keyed(contractor)(performed))
+    if (Exit.isSuccess(exit)) return { contractor, bid, output: exit.value, bids: bids.length, breaches }
+    const failure = isUnexpected(exit) ? undefined : failureOf(exit)
+    if (failure === undefined || place === candidates.length - 1 || !passesOn(failure.error)) return yield* exit
+    breaches.push({ contractor, error: failure.error })
+  }
 })
 
 interface Bid {

@@ -1,0 +1,35 @@
+/** Waiting for an instant in a run: fixed, and durable, when it is first reached. */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Run from "../core/Run.ts"
+import type { RunHistory } from "./RunHistory.ts"
+import type { RunJournal } from "./RunJournal.ts"
+
+interface Place {
+  readonly journal: RunJournal
+  readonly history: RunHistory
+  readonly path: string
+}
+
+/** Milliseconds since the epoch. */
+export const deadlineOf = ({ history, journal, path }: Place, duration: Duration.Duration): Effect.Effect<number> => {
+  const known = history.unfinished.get(path)?.deadline
+  if (known !== undefined) return Effect.succeed(known)
+  return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const deadline = now + Duration.toMillis(duration)
+    return Effect.as(journal.append("TimerScheduled", path, { deadline }), deadline)
+  })
+}
+
+export const sleepUntil = (deadline: number): Effect.Effect<void> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => (deadline > now ? Effect.sleep(deadline - now) : Effect.void))
+
+/** Waits for so long, and records that it did. To be called uninterruptibly. */
+export const elapse = (
+  place: Place & { readonly open: Run.Reopen },
+  duration: Duration.Duration
+): Effect.Effect<void> => {
+  const waited = Effect.flatMap(deadlineOf(place, duration), (deadline) => place.open(sleepUntil(deadline)))
+  return Effect.andThen(waited, place.journal.append("TimerFired", place.path, {}))
+}

@@ -6,7 +6,9 @@ import { Engine } from "../durable/Engine.ts"
 import * as Signal from "../durable/Signal.ts"
 import * as Requests from "../patterns/approval/Approval.ts"
 import { Approval } from "./audit/Approval.ts"
+import { Audit } from "./audit/AuditProgram.ts"
 import * as Journal from "./Journal.ts"
+import * as Names from "./Names.ts"
 import { type Arguments, type CliError, sentenceOf, usageError, type Verb, workError } from "./Verb.ts"
 
 export const verb: Verb = {
@@ -21,13 +23,13 @@ export const verb: Verb = {
   words: 1,
   run: (args) =>
     Effect.gen(function* () {
-      const engine = yield* Engine
-      const run = yield* Journal.orSentence(engine.get(args.words[0]!))
-      if (run.endedAt !== undefined) return yield* workError(`Run "${run.runId}" has ended already (${run.status}).`)
+      const run = yield* Names.runOf(args.words[0]!)
+      const name = Names.readable(run.runId)
+      if (run.endedAt !== undefined) return yield* workError(`Run "${name}" has ended already (${run.status}).`)
       const open = yield* Journal.orSentence(Requests.open(run.runId))
-      if (open.length === 0 && args.options["key"] === undefined) yield* approve(run.runId, args)
-      else yield* answer(run.runId, args, yield* requested(run.runId, args, open))
-      Process.stdout.write(`${done(args)}: ${run.runId}\n`)
+      if (run.definition === Audit.name) yield* approve(run.runId, args)
+      else yield* answer(run.runId, args, yield* requested(name, args, open))
+      Process.stdout.write(`${done(args)}: ${name}\n`)
     }).pipe(Effect.provide(Journal.existing(args)))
 }
 
@@ -45,15 +47,15 @@ const approve = Effect.fnUntraced(function* (runId: string, args: Arguments) {
 })
 
 const requested = (
-  runId: string,
+  run: string,
   { options: { key } }: Arguments,
   open: ReadonlyArray<Requests.OpenRequest>
 ): Effect.Effect<Requests.OpenRequest, CliError> => {
   const found = open.filter((request) => request.key === key)
   if (found.length === 1) return Effect.succeed(found[0]!)
+  if (open.length === 0) return Effect.fail(workError(`Run "${run}" waits for no approval.`))
   const waiting = open.map((request) => `--key ${request.key} (${request.approval})`).join(", ")
-  const what = waiting === "" ? "nothing" : waiting
-  return Effect.fail(workError(`Name the request to answer with --key: run "${runId}" waits for ${what}.`))
+  return Effect.fail(workError(`Name the request to answer with --key: run "${run}" waits for ${waiting}.`))
 }
 
 const answer = Effect.fnUntraced(function* (runId: string, args: Arguments, request: Requests.OpenRequest) {

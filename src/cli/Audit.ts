@@ -19,6 +19,7 @@ import * as LiveView from "./audit/LiveView.ts"
 import type { ViewEvent } from "./audit/TreeState.ts"
 import * as Workspace from "./audit/Workspace.ts"
 import * as Journal from "./Journal.ts"
+import * as Names from "./Names.ts"
 import { type Arguments, CliError, sentenceOf, type Verb, workError } from "./Verb.ts"
 
 export const verb: Verb = {
@@ -69,7 +70,9 @@ const audit = (place: Place) =>
   Effect.gen(function* () {
     const { handle, resumed } = yield* startOrResume(place)
     Process.stdout.write(
-      resumed ? yield* resumption(handle.id) : `Audit ${handle.id} of ${place.root}, in process ${Process.pid}\n`
+      resumed
+        ? yield* resumption(handle.id)
+        : `Audit ${Names.readable(handle.id)} of ${place.root}, in process ${Process.pid}\n`
     )
     const hintOf = hints(place)
     const events = handle.events.pipe(
@@ -77,7 +80,10 @@ const audit = (place: Place) =>
     )
     const exit = yield* Effect.onInterrupt(
       Effect.andThen(LiveView.show(events).pipe(Journal.orSentence), Effect.exit(handle.await)),
-      () => Effect.sync(() => void Process.stdout.write(`\nStopped. Start again to go on with ${handle.id}.\n`))
+      () =>
+        Effect.sync(
+          () => void Process.stdout.write(`\nStopped. Start again to go on with ${Names.readable(handle.id)}.\n`)
+        )
     )
     yield* conclude(handle, exit)
   })
@@ -112,7 +118,7 @@ const resumption = (runId: string) =>
       events.findLastIndex(({ type }) => type === "RunRecovered")
     )
     const steps = before.flatMap(viewOf).filter(({ _tag }) => _tag === "NodeFinished").length
-    return `Going on with audit ${runId}, in process ${Process.pid}.\n${count(steps, "step")} recorded before the stop, shown first; none of them runs again.\n`
+    return `Going on with audit ${Names.readable(runId)}, in process ${Process.pid}.\n${count(steps, "step")} recorded before the stop, shown first; none of them runs again.\n`
   })
 
 /** How this program is called, from a clone or where it is installed. */
@@ -120,7 +126,9 @@ const command =
   Process.env["npm_lifecycle_script"]?.includes("ensure-installed") === true ? "npm run tutti --" : "npx tutti"
 
 const busy = (runId: string) =>
-  workError(`Another process is working on ${runId}. Follow it with: ${command} tail ${runId}`)
+  workError(
+    `Another process is working on ${Names.readable(runId)}. Follow it with: ${command} tail ${Names.readable(runId)}`
+  )
 
 /** What a person must do next: said when the run begins to wait, and again by whoever has taken it over. */
 const hints = (place: Place) => {
@@ -131,7 +139,7 @@ const hints = (place: Place) => {
     else if (type === "StepCompleted" && meta.path?.endsWith("/stage") === true) waits = asks
     else if (type === "SignalReceived") waits = false
     else if (type !== "RunRecovered") return []
-    const text = `waits for approval: ${command} approve ${meta.runId}${place.elsewhere ? ", with the same --db" : ""}`
+    const text = `waits for approval: ${command} approve ${Names.readable(meta.runId ?? "")}${place.elsewhere ? ", with the same --db" : ""}`
     return waits ? [{ _tag: "Note", text }] : []
   }
 }
@@ -152,7 +160,7 @@ const conclude = (handle: RunHandle<AuditOutcome, unknown>, exit: Exit.Exit<Audi
     workError(
       error._tag === "Some"
         ? sentenceOf(error.value)
-        : `Audit ${handle.id} met a bug: ${sentenceOf(Cause.squash(exit.cause))}`
+        : `Audit ${Names.readable(handle.id)} met a bug: ${sentenceOf(Cause.squash(exit.cause))}`
     )
   )
 }

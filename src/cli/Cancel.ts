@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Process from "node:process"
 import { Engine } from "../durable/Engine.ts"
 import * as Journal from "./Journal.ts"
+import * as Names from "./Names.ts"
 import { type Verb, workError } from "./Verb.ts"
 
 export const verb: Verb = {
@@ -12,10 +13,11 @@ export const verb: Verb = {
   run: (args) =>
     Effect.gen(function* () {
       const engine = yield* Engine
-      const run = yield* Journal.orSentence(engine.get(args.words[0]!))
-      if (run.endedAt !== undefined) return yield* workError(`Run "${run.runId}" has ended already (${run.status}).`)
+      const run = yield* Names.runOf(args.words[0]!)
+      const name = Names.readable(run.runId)
+      if (run.endedAt !== undefined) return yield* workError(`Run "${name}" has ended already (${run.status}).`)
       const { reason } = args.options
       yield* Journal.orSentence(engine.cancel(run.runId, typeof reason === "string" ? reason : undefined))
-      Process.stdout.write(`Cancel requested: ${run.runId}\n`)
+      Process.stdout.write(`Cancel requested: ${name}\n`)
     }).pipe(Effect.provide(Journal.existing(args)))
 }

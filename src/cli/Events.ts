@@ -2,8 +2,10 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Process from "node:process"
 import { Engine } from "../durable/Engine.ts"
+import type { StoredEvent } from "../event-store/Envelope.ts"
 import * as Format from "./Format.ts"
 import * as Journal from "./Journal.ts"
+import * as Names from "./Names.ts"
 import type { Verb } from "./Verb.ts"
 
 export const verb: Verb = {
@@ -14,9 +16,8 @@ export const verb: Verb = {
   run: (args) =>
     Effect.gen(function* () {
       const engine = yield* Engine
-      const run = yield* Journal.orSentence(engine.get(args.words[0]!))
-      const lineOf =
-        args.options["json"] === true ? toJson : (event: Parameters<typeof toJson>[0]) => Format.eventLine(event, false)
+      const run = yield* Names.runOf(args.words[0]!)
+      const lineOf = args.options["json"] === true ? toJson : (event: StoredEvent) => Format.eventLine(event)
       yield* engine.events(run.runId).pipe(
         Stream.runForEach((event) => Effect.sync(() => void Process.stdout.write(lineOf(event)))),
         Journal.orSentence
@@ -24,4 +25,4 @@ export const verb: Verb = {
     }).pipe(Effect.provide(Journal.existing(args)))
 }
 
-const toJson = (event: Parameters<typeof Format.eventLine>[0]) => `${JSON.stringify(event)}\n`
+const toJson = (event: StoredEvent) => `${JSON.stringify(event)}\n`

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Process from "node:process"
 import { Engine } from "../durable/Engine.ts"
@@ -6,6 +7,7 @@ import type { RunSummary } from "../durable/RunCatalogue.ts"
 import type { StoredEvent } from "../event-store/Envelope.ts"
 import * as Format from "./Format.ts"
 import * as Journal from "./Journal.ts"
+import * as Names from "./Names.ts"
 import type { Verb } from "./Verb.ts"
 
 export const verb: Verb = {
@@ -16,21 +18,32 @@ export const verb: Verb = {
   run: (args) =>
     Effect.gen(function* () {
       const engine = yield* Engine
-      const run = yield* Journal.orSentence(engine.get(args.words[0]!))
+      const run = yield* Names.runOf(args.words[0]!)
       const events = yield* Journal.orSentence(Stream.runCollect(engine.events(run.runId)))
-      Process.stdout.write(head(run) + steps(events, run.endedAt === undefined ? "…" : "stopped"))
+      Process.stdout.write(head(run, events) + steps(events, run.endedAt === undefined ? "…" : "stopped"))
     }).pipe(Effect.provide(Journal.existing(args)))
 }
 
-const head = (run: RunSummary): string =>
+const head = (run: RunSummary, events: ReadonlyArray<StoredEvent>): string =>
   Format.table([
-    ["run", run.runId],
+    ["run", Names.readable(run.runId)],
     ["definition", `${run.definition} (version ${run.definitionVersion})`],
     ["status", run.status],
+    ...why(events.at(-1)),
     ["started", Format.timeOf(run.startedAt)],
     ["ended", run.endedAt === undefined ? "not yet" : Format.timeOf(run.endedAt)],
     ["owner", run.owner]
   ])
+
+/** What a person asks first of a run that did not succeed. */
+const why = (last: StoredEvent | undefined): ReadonlyArray<ReadonlyArray<string>> => {
+  const data = last?.data as { readonly [key: string]: Schema.Json | undefined } | undefined
+  if (last === undefined || data === undefined) return []
+  if (last.type === "RunFailed") return [["error", Format.shortened(data["error"] ?? data["defect"] ?? null)]]
+  if (last.type === "RunCancelled" && data["reason"] !== undefined) return [["reason", String(data["reason"])]]
+  if (last.type !== "RunBlocked") return []
+  return [["blocked", Names.readable(`at ${data["path"]}: expected ${data["expected"]}, found ${data["found"]}`)]]
+}
 
 const outcomes: { readonly [type: string]: string } = {
   StepCompleted: "done",
@@ -50,7 +63,7 @@ const steps = (events: ReadonlyArray<StoredEvent>, open: string): string => {
   const attempts = new Map<string, number>()
   for (const { meta, type } of events) {
     const outcome = outcomeOf[type]
-    const path = meta.path ?? ""
+    const path = Names.readable(meta.path ?? "")
     if (type === "StepAttemptFailed") attempts.set(path, (attempts.get(path) ?? 0) + 1)
     if (type === "StepStarted" && !started.has(path)) started.set(path, meta.timestamp)
     if (outcome === undefined) continue

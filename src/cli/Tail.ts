@@ -4,6 +4,7 @@ import * as Process from "node:process"
 import { Engine } from "../durable/Engine.ts"
 import * as Format from "./Format.ts"
 import * as Journal from "./Journal.ts"
+import * as Names from "./Names.ts"
 import type { Verb } from "./Verb.ts"
 
 export const verb: Verb = {
@@ -14,9 +15,9 @@ export const verb: Verb = {
   run: (args) =>
     Effect.gen(function* () {
       const engine = yield* Engine
-      const run = yield* Journal.orSentence(engine.get(args.words[0]!))
+      const run = yield* Names.runOf(args.words[0]!)
       yield* engine.events(run.runId, { live: true }).pipe(
-        Stream.runForEach((event) => Effect.sync(() => void Process.stdout.write(Format.eventLine(event, false)))),
+        Stream.runForEach((event) => Effect.sync(() => void Process.stdout.write(Format.eventLine(event)))),
         Journal.orSentence
       )
     }).pipe(Effect.provide(Journal.existing(args)))

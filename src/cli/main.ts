@@ -45,23 +45,32 @@ const parse = (verb: Verb, words: ReadonlyArray<string>) =>
     try: () =>
       parseArgs({
         args: [...words],
-        options: { ...verb.options, db: { type: "string" }, help: { type: "boolean" } },
+        options: { ...verb.options, db: { type: "string" }, help: { type: "boolean", short: "h" } },
         allowPositionals: true,
         strict: true
       }),
-    catch: (cause) => usageError(`${sentenceOf(cause)} Usage: tutti ${verb.usage}`)
+    catch: (cause) => misused(sentenceOf(cause).split(". ", 1)[0]!, verb)
   })
+
+const misused = (what: string, { usage }: Verb): CliError =>
+  usageError(`${what.replace(/\.$/, "")}. Usage: tutti ${usage}`)
+
+const superfluous = (given: ReadonlyArray<string>, { words }: Verb): string => {
+  const what = `"${given.slice(words).join(" ")}" is too much`
+  return words === 0 ? what : `${what}; put quotes around a name with blanks`
+}
 
 const program = (words: ReadonlyArray<string>): Effect.Effect<void, CliError> =>
   Effect.gen(function* () {
     const [name, ...rest] = words
-    if (name === undefined || name === "--help" || name === "help") return yield* print(help())
+    if (name === undefined || name === "--help" || name === "-h" || name === "help") return yield* print(help())
     const known = Object.hasOwn(verbs, name) ? verbs[name] : undefined
     if (known === undefined) return yield* usageError(`There is no verb "${name}". Try: tutti --help`)
     const { verb } = yield* Effect.promise(known.load)
     const { positionals, values } = yield* parse(verb, rest)
     if (values["help"] === true) return yield* print(`${verb.summary}\n\nUsage: tutti ${verb.usage}\n`)
-    if (positionals.length !== verb.words) return yield* usageError(`Usage: tutti ${verb.usage}`)
+    if (positionals.length < verb.words) return yield* misused(`${verb.usage.split(" ")[1]} is missing`, verb)
+    if (positionals.length > verb.words) return yield* misused(superfluous(positionals, verb), verb)
     yield* verb.run({ options: values as Record<string, string | boolean | undefined>, words: positionals })
   })
 

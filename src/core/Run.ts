@@ -30,6 +30,8 @@ export interface StepInfo {
   readonly attempt: number
   /** The same for every attempt of this step, before and after a crash. Empty outside a run. */
   readonly idempotencyKey: string
+  /** Id of the event that directly led to this attempt: for `meta.causationId` of events that it appends itself. */
+  readonly causationId?: string | undefined
 }
 
 /** Answer of the other side about a step whose owner died. */

@@ -14,7 +14,9 @@ interface Place {
 
 /** Milliseconds since the epoch. */
 export const deadlineOf = ({ history, journal, path }: Place, duration: Duration.Duration): Effect.Effect<number> => {
-  const known = history.unfinished.get(path)?.deadline
+  const unfinished = history.unfinished.get(path)
+  journal.causes.asked(path, unfinished?.lastId)
+  const known = unfinished?.deadline
   if (known !== undefined) return Effect.succeed(known)
   return Effect.flatMap(Clock.currentTimeMillis, (now) => {
     const deadline = now + Duration.toMillis(duration)

@@ -3,7 +3,10 @@ import * as Effect from "effect/Effect"
 import type { NewEvent, StoredEvent } from "../event-store/Envelope.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
 import type { LiveRun } from "./LiveRun.ts"
+import type { EventStoreError, VersionConflict } from "../event-store/EventStoreError.ts"
+import { CurrentRequest } from "./Causes.ts"
 import { EngineError, RunNotFound } from "./RunError.ts"
+import * as RunHistory from "./RunHistory.ts"
 import { inboxStream, runStream } from "./RunJournal.ts"
 
 export const commandTags = ["SignalSent", "CancelRequested", "PauseRequested", "ResumeRequested"] as const
@@ -17,38 +20,44 @@ const inboxPrefix = "inbox/"
 export const targetOf = (command: StoredEvent): string | undefined =>
   command.stream.startsWith(inboxPrefix) ? command.stream.slice(inboxPrefix.length) : undefined
 
-/** Stores a command for a run, in whichever process it is carried out. */
+/** Stores a command for a run, in whichever process it is carried out. One that has ended needs none, nor does it keep any. */
 export const send = (
   store: typeof EventStore.Service,
   runId: string,
   command: NewEvent & { readonly type: (typeof commandTags)[number] }
 ): Effect.Effect<void, EngineError | RunNotFound> =>
   Effect.gen(function* () {
-    if (!(yield* store.exists(runStream(runId)))) return yield* new RunNotFound({ runId })
+    const [last] = yield* store.readArray(runStream(runId), { direction: "backwards", max: 1 })
+    if (last === undefined) return yield* new RunNotFound({ runId })
+    if (RunHistory.isEnd(last.type)) return
     const meta = { runId, correlationId: runId }
     yield* store.append(inboxStream(runId), [{ ...command, meta }], "Any")
   }).pipe(
-    Effect.catch((error) =>
-      Effect.fail(
-        error._tag === "RunNotFound" ? error : new EngineError({ operation: `reach run "${runId}"`, cause: error })
-      )
-    )
+    Effect.mapError((error) => {
+      if (error._tag === "RunNotFound" || isDeleted(error)) return new RunNotFound({ runId })
+      return new EngineError({ operation: `reach run "${runId}"`, cause: error })
+    })
   )
+
+const isDeleted = (error: VersionConflict | EventStoreError): boolean =>
+  error._tag === "EventStoreError" && error.reason._tag === "StreamDeleted"
 
 /** Passes a stored command on. */
 export const deliver = (run: LiveRun, command: StoredEvent, fork: Fork): void => {
   const data = command.data as any
   switch (command.type) {
     case "SignalSent":
-      return run.deliver({ name: data.signal, payload: data.payload, version: command.version })
+      return run.deliver({ id: command.id, name: data.signal, payload: data.payload, version: command.version })
     case "CancelRequested":
-      return void fork(run.cancel(data.reason))
+      return void fork(requestedBy(command)(run.cancel(data.reason)))
     case "PauseRequested":
-      return void fork(run.setPaused(true, command.version))
+      return void fork(requestedBy(command)(run.setPaused(true, command.version)))
     case "ResumeRequested":
-      return void fork(run.setPaused(false, command.version))
+      return void fork(requestedBy(command)(run.setPaused(false, command.version)))
   }
 }
+
+const requestedBy = ({ id }: StoredEvent) => Effect.provideService(CurrentRequest, id)
 
 /** Passes on everything that was stored for a run while nobody carried it out. */
 export const deliverAll = (store: typeof EventStore.Service, run: LiveRun, fork: Fork) =>

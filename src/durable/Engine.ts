@@ -33,6 +33,8 @@ export interface StartOptions {
   readonly key?: string | undefined
   readonly parent?: { readonly runId: string; readonly path: string } | undefined
   readonly correlationId?: string | undefined
+  /** Id of the event that directly led to the start. */
+  readonly causationId?: string | undefined
 }
 
 export class Engine extends Context.Service<

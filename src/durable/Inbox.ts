@@ -7,6 +7,8 @@
 export interface Signal {
   readonly name: string
   readonly payload: unknown
+  /** Of the event in the inbox stream. */
+  readonly id: string
   /** Version in the inbox stream. */
   readonly version: number
 }

@@ -18,9 +18,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { StoredEvent } from "../event-store/Envelope.ts"
+import * as EventId from "../event-store/EventId.ts"
 import { EventStore } from "../event-store/EventStore.ts"
 import * as Lease from "../persistence/Lease.ts"
 import { Persistence } from "../persistence/Persistence.ts"
@@ -30,11 +32,13 @@ import { type Definition, Engine, type StartOptions } from "./Engine.ts"
 import { LiveRun } from "./LiveRun.ts"
 import type { RunEnd } from "./RunEnd.ts"
 import * as Recovery from "./Recovery.ts"
+import { Registrations } from "./Registrations.ts"
 import * as RunCatalogue from "./RunCatalogue.ts"
-import { EngineError, type RunLost, type RunNotFound } from "./RunError.ts"
+import { EngineError, EngineStopped, type RunLost, type RunNotFound } from "./RunError.ts"
 import * as RunHistory from "./RunHistory.ts"
 import { engineError, RunReader } from "./RunReader.ts"
 import { runStream } from "./RunJournal.ts"
+import * as RunStart from "./RunStart.ts"
 
 export interface Options {
   /**
@@ -55,7 +59,7 @@ export interface Options {
 const defaultGrace: Duration.Input = "10 seconds"
 
 class JournalEngine {
-  private readonly definitions: Array<Definition> = []
+  private readonly registrations = new Registrations()
   private readonly live = new Map<string, LiveRun>()
   /** Runs between two launches here: not live, and yet nobody else's to take. */
   private readonly replacing = new Set<string>()
@@ -65,6 +69,7 @@ class JournalEngine {
   private readonly dropped: DroppedRuns
   /** Definitions are unregistered one by one: the first begins what all share. */
   private graceEnds: number | undefined
+  private readonly nextId = EventId.make()
   private readonly store: typeof EventStore.Service
   private readonly services: Recovery.Services
   private readonly reader: RunReader
@@ -93,10 +98,10 @@ class JournalEngine {
     Effect.gen({ self: this }, function* () {
       yield* Effect.acquireRelease(
         Effect.sync(() => {
-          this.definitions.push(definition)
           this.graceEnds = undefined
+          return this.registrations.add(definition)
         }),
-        () => this.unregister(definition)
+        (registration) => this.unregister(registration)
       )
       yield* Recovery.abandoned(this.services, definition.name).pipe(
         Effect.flatMap((runs) => this.takeOverAll(runs)),
@@ -105,26 +110,15 @@ class JournalEngine {
     })
 
   readonly start = (options: StartOptions): Effect.Effect<boolean, EngineError> => {
-    const { definition, definitionVersion, input, key, parent, runId } = options
+    const { definition, definitionVersion, runId } = options
     const { epoch, owner } = this.lease
     this.lease.keep()
-    const data = {
-      definition,
-      definitionVersion,
-      input,
-      ...(key === undefined ? {} : { key }),
-      ...(parent === undefined ? {} : { parent }),
-      owner,
-      epoch
-    }
-    const meta = { correlationId: options.correlationId ?? runId, runId, definition, definitionVersion, epoch }
-    const accept = (startedAt: number) => {
-      const program = this.definitionOf(definition, definitionVersion)
-      const history = RunHistory.fresh({ _tag: "RunStarted", ...data }, startedAt, options.correlationId)
+    const accept = (at: number, id: string) => {
+      const program = this.registrations.find(definition, definitionVersion)
+      const { event, history } = RunStart.make(options, { at, epoch, id, owner })
       // Live before it is accepted: a signal may be sent to it as soon as it is.
       const run = program === undefined || this.live.has(runId) ? undefined : this.prepare(program, runId, history)
-      const started = this.store.append(runStream(runId), [{ type: "RunStarted", data, meta }], "NoStream")
-      return Effect.matchCauseEffect(started, {
+      return Effect.matchCauseEffect(this.store.append(runStream(runId), [event], "NoStream"), {
         onSuccess: (_) => {
           if (program === undefined) return Effect.succeed(true)
           // Without `run`, another start of the same run was prepared first, and came second.
@@ -140,9 +134,11 @@ class JournalEngine {
         }
       })
     }
-    return Effect.uninterruptible(Effect.flatMap(Clock.currentTimeMillis, accept)).pipe(
-      engineError(`start run "${runId}"`)
-    )
+    const started = Effect.withFiber((fiber) => {
+      const at = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+      return accept(at, this.nextId(at, fiber.getRef(Random.Random)))
+    })
+    return Effect.uninterruptible(started).pipe(engineError(`start run "${runId}"`))
   }
 
   readonly await = (runId: string): Effect.Effect<RunEnd, RunLost | RunNotFound> => {
@@ -172,7 +168,7 @@ class JournalEngine {
     const { runId } = run
     return Effect.suspend(() => {
       this.dropped.remove(runId)
-      const definition = this.definitionOf(run.definition, run.definitionVersion)
+      const definition = this.registrations.find(run.definition, run.definitionVersion)
       if (definition === undefined || this.isOurs(runId) || this.claiming.has(runId)) return Effect.void
       this.lease.keep()
       this.claiming.add(runId)
@@ -196,6 +192,8 @@ class JournalEngine {
 
   /** Begins a run that has a history. */
   private launch(definition: Definition, runId: string, history: RunHistory.RunHistory) {
+    // The registration may have left while the run was claimed or read.
+    if (!this.registrations.has(definition)) return Effect.sync(() => this.leave(runId))
     const run = this.prepare(definition, runId, history)
     // Stored before it is delivered, delivered to whoever is live: reading after `prepare` misses nothing.
     const delivered = Effect.onError(Commands.deliverAll(this.store, run, this.fork), () =>
@@ -205,6 +203,8 @@ class JournalEngine {
   }
 
   private begin(runId: string, run: LiveRun): Effect.Effect<void> {
+    // Lost while it was accepted.
+    if (this.live.get(runId) !== run) return Effect.void
     if (!this.waiting.has(runId)) this.waiting.set(runId, Deferred.makeUnsafe())
     return run.start()
   }
@@ -222,7 +222,8 @@ class JournalEngine {
         definition: definition.name,
         definitionVersion: history.definitionVersion,
         correlationId: history.correlationId ?? runId,
-        epoch: this.lease.epoch
+        epoch: this.lease.epoch,
+        goesOnFrom: history.goesOnFrom
       },
       history,
       program: definition.program,
@@ -231,11 +232,12 @@ class JournalEngine {
       alwaysReplay: this.options.alwaysReplay ?? false,
       onEnd: (end) => this.settle(runId, Exit.succeed(end)),
       onLost: (lost) => {
-        if (lost._tag === "EngineError") this.dropped.add(runId)
+        if (lost._tag === "EngineError" || lost._tag === "EngineStopped") this.dropped.add(runId)
         this.settle(runId, Exit.fail(lost))
       },
       onReplaced: () => this.replace(definition, runId)
     })
+    this.registrations.assign(run, definition)
     this.live.set(runId, run)
     return run
   }
@@ -253,6 +255,12 @@ class JournalEngine {
     const { owner } = recovered.data as { readonly owner: string }
     const { runId } = recovered.meta
     if (owner !== this.lease.owner && runId !== undefined) this.live.get(runId)?.fence()
+  }
+
+  /** Leaves a run as it is, for another registration here or for another engine. */
+  private leave(runId: string): void {
+    this.dropped.add(runId)
+    this.settle(runId, Exit.fail(new EngineStopped({ runId })))
   }
 
   private settle(runId: string, exit: Exit.Exit<RunEnd, RunLost>): void {
@@ -280,18 +288,11 @@ class JournalEngine {
     )
   }
 
-  private definitionOf(name: string, version: number): Definition | undefined {
-    return this.definitions.findLast(
-      (definition) =>
-        definition.name === name && (definition.version === version || definition.compatibleWith.includes(version))
-    )
-  }
-
-  /** Takes no more work of this definition: what is accepted from now on is carried out by whoever takes over. */
+  /** Takes no more work of this definition: what it carries out goes on with whoever takes over, which may be another one here. */
   private unregister(definition: Definition): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.definitions.splice(this.definitions.indexOf(definition), 1)
-      return this.stopRuns([...this.live.values()].filter((run) => run.definition === definition.name))
+      this.registrations.remove(definition)
+      return this.stopRuns([...this.live.values()].filter((run) => this.registrations.of(run) === definition))
     })
   }
 

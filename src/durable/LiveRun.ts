@@ -120,11 +120,6 @@ export class LiveRun implements Run.Run, StepExecution.Host {
     return this.options.history.entries.some(({ type }) => type === "RunCancelRequested")
   }
 
-  /** Name of the orchestration. */
-  get definition(): string {
-    return this.options.identity.definition
-  }
-
   /** Starts the program. Returns at once. */
   start(): Effect.Effect<void> {
     const current: Run.Current = { run: this, scope: StepPath.makeScope("") }

@@ -164,7 +164,7 @@ const starter =
     readonly codec: OrchestrationCodec.OrchestrationCodec
     readonly key: ((input: any) => string) | undefined
   }) =>
-  (input: unknown, options?: StartOptions, child?: { readonly runId: string; readonly path: string }) =>
+  (input: unknown, options?: StartOptions, child?: RunHandle.Child) =>
     Effect.gen(function* () {
       const { codec, name, version } = definition
       const engine = yield* Engine
@@ -183,8 +183,9 @@ const starter =
         runId: id,
         input: encoded.value,
         key,
-        parent: child,
-        correlationId: options?.correlationId
+        parent: child && { runId: child.runId, path: child.path },
+        correlationId: options?.correlationId,
+        causationId: child?.causationId
       })
       return handleOf(engine, codec, id)
     })

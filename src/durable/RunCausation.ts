@@ -1,15 +1,16 @@
 /**
- * What directly causes the events of runs, as far as the log says it: for `Causation.why`.
+ * What directly causes the events of runs: for `Causation.why`.
  *
- * A signal that was received was caused by the one that was sent; a run that is the child of another by that run; and what
- * a run has done by its start.
+ * An engine stamps it on each event it appends (see `Causes`). For what an older one has appended, and for a takeover, the
+ * log says less: a signal that was received was caused by the one that was sent; a run that is the child of another by
+ * that run; and what a run has done by its start.
  */
 import type { Reference } from "../event-store/Causation.ts"
 import type { StoredEvent } from "../event-store/Envelope.ts"
 import { inboxStream, runStream } from "./RunJournal.ts"
 
 /**
- * The cause of an event of a run; of any other event, its `meta.causationId`.
+ * The cause of an event: its `meta.causationId`, or, of an event of a run that has none, what the log says.
  *
  * @category getters
  * @since 0.1.0

@@ -77,21 +77,26 @@ export const newKey: Effect.Effect<string> = Effect.map(Random.Random, (random) 
   return part() + part() + part() + part()
 })
 
+/** Where a child belongs, and the event that led to it. */
+export interface Child {
+  readonly runId: string
+  readonly path: string
+  readonly causationId: string | undefined
+}
+
 /** Runs an orchestration as a child of the current run, or else on its own. */
 export const runOrChild = <Out, E, E2, R>(options: {
   readonly name: string
   readonly codec: Run.OutcomeCodec<any, any>
   readonly encodedInput: () => Exit.Exit<Schema.Json, SchemaIssue.Issue>
-  readonly start: (
-    child: { readonly runId: string; readonly path: string } | undefined
-  ) => Effect.Effect<RunHandle<Out, E>, E2, R>
+  readonly start: (child: Child | undefined) => Effect.Effect<RunHandle<Out, E>, E2, R>
 }) =>
   Run.withCurrent(
     ({ run, scope }) => {
       const input = options.encodedInput()
       const segment = StepPath.segment(options.name)
-      const awaited = (path: string) =>
-        Effect.flatMap(options.start({ runId: run.runId, path }), (handle) =>
+      const awaited = (path: string, causationId: string | undefined) =>
+        Effect.flatMap(options.start({ runId: run.runId, path, causationId }), (handle) =>
           // Awaiting is all that this step does: the child is accepted under an id of its own and found again by it.
           Effect.onInterrupt(outcomeOf(handle), () =>
             run.isAbandoned() ? Effect.void : Effect.ignore(handle.cancel("its parent was cancelled"))
@@ -104,8 +109,8 @@ export const runOrChild = <Out, E, E2, R>(options: {
             segment,
             input: Exit.isSuccess(input) ? input.value : null,
             codec: options.codec,
-            attempt: ({ idempotencyKey }) =>
-              Run.provideCaptured(awaited(idempotencyKey.slice(run.runId.length + 1)), context),
+            attempt: ({ causationId, idempotencyKey }) =>
+              Run.provideCaptured(awaited(idempotencyKey.slice(run.runId.length + 1), causationId), context),
             idempotent: true,
             waits: true,
             onUnencodable: (issue) => {
@@ -124,8 +129,8 @@ export const runOrChild = <Out, E, E2, R>(options: {
  */
 const outcomeOf = <Out, E>(handle: RunHandle<Out, E>): Effect.Effect<Out, E | RunCancelled | RunNotFound> =>
   Effect.catch(handle.await as Effect.Effect<Out, any>, (error: unknown): Effect.Effect<Out, E> => {
-    if (error instanceof Fenced) return outcomeOf(handle) as Effect.Effect<Out, E>
+    if (error instanceof Fenced || error instanceof EngineStopped) return outcomeOf(handle) as Effect.Effect<Out, E>
     if (error instanceof EngineError) return Effect.delay(outcomeOf(handle), "1 second") as Effect.Effect<Out, E>
-    if (error instanceof EngineStopped || error instanceof NonDeterminism) return Effect.never
+    if (error instanceof NonDeterminism) return Effect.never
     return Effect.fail(error as E)
   })

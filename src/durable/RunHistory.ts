@@ -20,6 +20,8 @@ export interface Unfinished {
   started: { readonly at: number; readonly digest: string } | undefined
   attempts: Array<{ readonly error: unknown; readonly at: number; readonly retryAt: number }>
   deadline: number | undefined
+  /** Id of the last event at its path. */
+  lastId: string
 }
 
 export interface RunHistory {
@@ -42,6 +44,8 @@ export interface RunHistory {
   readonly epoch: number
   /** What the run belongs to: left out, itself. */
   readonly correlationId: string | undefined
+  /** Id of the last answer, or of the event that the run begins with. */
+  readonly goesOnFrom: string | undefined
 }
 
 /** Answers that replay gives again; a note is one, so that it is not recorded twice. */
@@ -76,11 +80,12 @@ const none: RunHistory["consumedSignals"] = new Set()
 /** History of a run that has just been accepted. */
 export const fresh = (
   started: RunHistory["started"],
-  startedAt: number,
+  { at: startedAt, id }: { readonly at: number; readonly id: string },
   correlationId: string | undefined
 ): RunHistory => ({
   started,
   correlationId,
+  goesOnFrom: id,
   input: started.input,
   definitionVersion: started.definitionVersion,
   startedAt,
@@ -117,6 +122,7 @@ class Fold {
   private consumed = new Set<number>()
   private version = 0
   private correlationId: string | undefined
+  private goesOnFrom: string | undefined
   private owner = ""
   private epoch = 0
 
@@ -127,23 +133,24 @@ class Fold {
     const path = event.meta.path ?? ""
     if (isEntry(event.type)) {
       this.entries.push({ type: event.type, path, data, timestamp: event.meta.timestamp })
+      this.goesOnFrom = event.id
       this.unfinished.delete(path)
       if (event.type === "SignalReceived") this.consumed.add(data.inbox)
       return
     }
     if (isEnd(event.type)) this.ended = { type: event.type, path, data, timestamp: event.meta.timestamp }
-    this.informed[event.type]?.(data, path, event.meta.timestamp)
+    this.informed[event.type]?.(event, data, path)
   }
 
   /** What the events that are no answers tell. */
-  private readonly informed: { readonly [type: string]: (data: any, path: string, at: number) => void } = {
-    RunStarted: (data, _, at) => this.begin(data, data, at),
-    RunContinued: (data, _, at) => {
-      this.begin(data.started, data, at)
+  private readonly informed: { readonly [type: string]: (event: StoredEvent, data: any, path: string) => void } = {
+    RunStarted: (event, data) => this.begin(event, data, data),
+    RunContinued: (event, data) => {
+      this.begin(event, data.started, data)
       this.generation = this.version
       for (const inbox of data.consumed) this.consumed.add(inbox)
     },
-    RunRecovered: (data) => {
+    RunRecovered: (_, data) => {
       this.owner = data.owner
       this.epoch = data.epoch
     },
@@ -153,14 +160,14 @@ class Fold {
     RunResumed: () => {
       this.paused = false
     },
-    StepStarted: (data, path, at) => {
-      this.at(path).started = { at, digest: data.digest }
+    StepStarted: (event, data, path) => {
+      this.at(path, event).started = { at: event.meta.timestamp, digest: data.digest }
     },
-    StepAttemptFailed: (data, path, at) => this.failed(this.at(path), data, at),
-    TimerScheduled: (data, path) => {
-      this.at(path).deadline = data.deadline
+    StepAttemptFailed: (event, data, path) => this.failed(this.at(path, event), data, event.meta.timestamp),
+    TimerScheduled: (event, data, path) => {
+      this.at(path, event).deadline = data.deadline
     },
-    SignalRejected: (data) => {
+    SignalRejected: (_, data) => {
       this.consumed.add(data.inbox)
     }
   }
@@ -181,19 +188,21 @@ class Fold {
       version: this.version,
       owner: this.owner,
       epoch: this.epoch,
-      correlationId: this.correlationId
+      correlationId: this.correlationId,
+      goesOnFrom: this.goesOnFrom
     }
   }
 
   private begin(
+    event: StoredEvent,
     started: RunHistory["started"],
-    { definitionVersion, input }: { readonly input: unknown; readonly definitionVersion: number },
-    at: number
+    { definitionVersion, input }: { readonly input: unknown; readonly definitionVersion: number }
   ): void {
     this.started = started
     this.input = input
     this.definitionVersion = definitionVersion
-    this.startedAt = at
+    this.startedAt = event.meta.timestamp
+    this.goesOnFrom = event.id
     this.owner = started.owner
     this.epoch = started.epoch
     this.entries = []
@@ -207,12 +216,13 @@ class Fold {
     step.started = undefined
   }
 
-  private at(path: string): Unfinished {
+  private at(path: string, { id: lastId }: StoredEvent): Unfinished {
     let known = this.unfinished.get(path)
     if (known === undefined) {
-      known = { started: undefined, attempts: [], deadline: undefined }
+      known = { started: undefined, attempts: [], deadline: undefined, lastId }
       this.unfinished.set(path, known)
     }
+    known.lastId = lastId
     return known
   }
 }

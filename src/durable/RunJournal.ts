@@ -9,11 +9,12 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import type { EventMeta, NewEvent, StreamId, StreamVersion } from "../event-store/Envelope.ts"
+import type { EncodedEvent, EventMeta, NewEvent, StreamId, StreamVersion } from "../event-store/Envelope.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
 import type { EventStoreError, VersionConflict } from "../event-store/EventStoreError.ts"
 import type * as OrchestrationEvent from "../core/OrchestrationEvent.ts"
 import type { AnswerOrder, Place } from "./AnswerOrder.ts"
+import * as Causes from "./Causes.ts"
 import { EngineError, Fenced, type RunLost } from "./RunError.ts"
 import * as RunHistory from "./RunHistory.ts"
 
@@ -26,6 +27,8 @@ export interface Identity {
   readonly definitionVersion: number
   readonly correlationId: string
   readonly epoch: number
+  /** Id of the event that the run goes on from: its start, or the last answer that its program gets again. */
+  readonly goesOnFrom: string | undefined
 }
 
 /** What is still to be written waits for ever, and holds nobody up who stops the run. */
@@ -35,6 +38,7 @@ export class RunJournal {
   readonly stream: StreamId
   /** The time at which the program got an answer from here last, in milliseconds since the epoch. `undefined`: never. */
   lastAnswerAt: number | undefined
+  readonly causes: Causes.Causes
   private version: StreamVersion
   private closed = false
   /** Appends that are not answered yet, and who waits for the last of them. */
@@ -57,6 +61,7 @@ export class RunJournal {
     this.stream = runStream(options.identity.runId)
     this.store = options.store
     this.identity = options.identity
+    this.causes = new Causes.Causes(options.identity.goesOnFrom)
     this.version = options.version
     this.order = options.order
     this.onFailure = options.onFailure
@@ -92,9 +97,14 @@ export class RunJournal {
   private write<A, E>(fiber: AnyFiber, fact: Fact, answer: () => Effect.Effect<A, E>): Effect.Effect<A, E> {
     this.underWay++
     const at = clockOf(fiber)
-    const events = [this.event(fact, at)]
+    const request = fact.path === undefined ? fiber.getRef(Causes.CurrentRequest) : undefined
+    const events = [this.event(fact, at, request ?? this.causes.of(fact.path))]
     if (!RunHistory.isEntry(fact.type)) {
-      return Effect.matchCauseEffect(this.store.append(this.stream, events, this.nextVersion), {
+      const noted = ([stored]: Stored) => {
+        if (fact.path !== undefined) this.causes.led(fact.path, stored!.id)
+        return this.version++
+      }
+      return Effect.matchCauseEffect(this.store.append(this.stream, events, noted), {
         onSuccess: (_) => {
           this.landed()
           return answer()
@@ -103,14 +113,16 @@ export class RunJournal {
       })
     }
     let place: Place | undefined
-    const inOrder = () => {
+    let id: string | undefined
+    const inOrder = ([stored]: Stored) => {
       place = this.order.take(fact.path === undefined ? "Other" : "Answer")
+      id = stored!.id
       return this.version++
     }
     return Effect.matchCauseEffect(this.store.append(this.stream, events, inOrder), {
       onSuccess: (_) => {
         this.landed()
-        return this.heard(place!, at, answer)
+        return this.heard(place!, { id: id!, at, path: fact.path, answer })
       },
       onFailure: this.failed
     })
@@ -123,15 +135,19 @@ export class RunJournal {
       this.underWay++
       const at = clockOf(fiber)
       let place: Place | undefined
-      const inOrder = () => {
+      let id: string | undefined
+      const inOrder = ([stored]: Stored) => {
+        id = stored!.id
         if (RunHistory.isEntry(type)) place = this.order.take("Note")
+        else this.causes.led(path, id)
         return this.version++
       }
-      const queued = this.store.submit(this.stream, [this.event({ type, path, data }, at)], inOrder)
+      const event = this.event({ type, path, data }, at, this.causes.of(path))
+      const queued = this.store.submit(this.stream, [event], inOrder)
       return Effect.flatMap(queued, (durable) => {
         this.submitted = durable
         this.landed()
-        return place === undefined ? Effect.void : this.heard(place, at, nothing)
+        return place === undefined ? Effect.void : this.heard(place, { id: id!, at, path, answer: nothing })
       })
     })
   }
@@ -158,9 +174,6 @@ export class RunJournal {
     )
   }
 
-  /** Counted as the append takes its place in the queue, so that no fiber can come between the two. */
-  private readonly nextVersion = (): StreamVersion => this.version++
-
   private readonly failed = (cause: Cause.Cause<VersionConflict | EventStoreError>): Effect.Effect<never> => {
     this.landed()
     const error = Cause.findErrorOption(cause)
@@ -168,13 +181,14 @@ export class RunJournal {
     return Effect.andThen(this.onFailure(error.value), Effect.interrupt)
   }
 
-  private heard<A, E>(place: Place, at: number, answer: () => Effect.Effect<A, E>): Effect.Effect<A, E> {
-    if (!this.order.takesTurn(place)) return Effect.flatMap(this.order.turn(place), () => this.hear(at, answer))
-    return this.hear(at, answer)
+  private heard<A, E>(place: Place, answer: Answer<A, E>): Effect.Effect<A, E> {
+    if (!this.order.takesTurn(place)) return Effect.flatMap(this.order.turn(place), () => this.hear(answer))
+    return this.hear(answer)
   }
 
-  private hear<A, E>(at: number, answer: () => Effect.Effect<A, E>): Effect.Effect<A, E> {
+  private hear<A, E>({ answer, at, id, path }: Answer<A, E>): Effect.Effect<A, E> {
     this.lastAnswerAt = at
+    this.causes.heard(path, id)
     return answer()
   }
 
@@ -182,12 +196,15 @@ export class RunJournal {
     if (--this.underWay === 0) this.onQuiet?.()
   }
 
-  private event({ data, path, type }: Fact, timestamp: number): NewEvent {
+  private event({ data, path, type }: Fact, timestamp: number, cause: string | undefined): NewEvent {
     const { correlationId, definition, definitionVersion, epoch, runId } = this.identity
-    const meta: EventMeta =
-      path === undefined
-        ? { timestamp, correlationId, runId, definition, definitionVersion, epoch }
-        : { timestamp, correlationId, runId, definition, definitionVersion, path, epoch }
+    const meta: Writable<EventMeta> = { timestamp, correlationId }
+    if (cause !== undefined) meta.causationId = cause
+    meta.runId = runId
+    meta.definition = definition
+    meta.definitionVersion = definitionVersion
+    if (path !== undefined) meta.path = path
+    meta.epoch = epoch
     return { type, data: data as NewEvent["data"], meta }
   }
 }
@@ -200,6 +217,19 @@ interface Fact {
   readonly path: string | undefined
   readonly data: object
 }
+
+/** What was written, and is to be heard. */
+interface Answer<A, E> {
+  readonly id: string
+  readonly at: number
+  readonly path: string | undefined
+  readonly answer: () => Effect.Effect<A, E>
+}
+
+/** Versions are counted as an append takes its place in the queue, so that no fiber can come between the two. */
+type Stored = ReadonlyArray<EncodedEvent>
+
+type Writable<A> = { -readonly [K in keyof A]: A[K] }
 
 type AnyFiber = Fiber.Fiber<unknown, unknown>
 

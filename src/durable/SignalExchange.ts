@@ -29,6 +29,7 @@ export const receive = <A>(reception: Reception<A>): Effect.Effect<A | undefined
         yield* journal.append("SignalTimedOut", path, { signal: spec.signal })
         return undefined
       }
+      journal.causes.led(path, signal.id)
       const decoded = spec.decode(signal.payload)
       const { name, payload, version: inbox } = signal
       if (Exit.isSuccess(decoded)) {

@@ -49,7 +49,8 @@ export const execute = <A, E, R>(
   call: StepCall<A, E, R>,
   unfinished: Unfinished | undefined
 ): Effect.Effect<A, E, R> => {
-  const { spec } = call
+  const { host, path, spec } = call
+  host.journal.causes.asked(path, unfinished?.lastId)
   if (unfinished?.started !== undefined && !spec.idempotent) return reconcile(call, unfinished.started.at)
   const tried = spec.retry === undefined ? attempt(call, 1) : attempts(call, spec.retry, unfinished?.attempts ?? [])
   return Effect.matchCauseEffect(tried, {
@@ -63,7 +64,12 @@ const idempotencyKey = ({ host, path }: StepCall<any, any, any>) => `${host.keyP
 const attempt = <A, E, R>(call: StepCall<A, E, R>, number: number): Effect.Effect<A, E, R> => {
   const { digest, host, open, path, spec } = call
   const body = open(
-    Run.detached(Effect.suspend(() => spec.attempt({ attempt: number, idempotencyKey: idempotencyKey(call) })))
+    Run.detached(
+      Effect.suspend(() => {
+        const causationId = host.journal.causes.of(path)
+        return spec.attempt({ attempt: number, idempotencyKey: idempotencyKey(call), causationId })
+      })
+    )
   )
   if (!spec.idempotent) return Effect.andThen(host.journal.append("StepStarted", path, { digest }), body)
   return host.startMarkers ? Effect.andThen(host.journal.submit("StepStarted", path, { digest }), body) : body

@@ -12,6 +12,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { companionsOf } from "./Companions.ts"
 import type { Position, StoredEvent, StreamId, StreamVersion } from "./Envelope.ts"
 import { EventStore } from "./EventStore.ts"
 import { EventStoreError, VersionConflict } from "./EventStoreError.ts"
@@ -34,7 +35,7 @@ export interface Policy {
   readonly olderThan: Duration.Input
   /** `"nothing"`: the stream is deleted and its name barred. `"lastEvent"`: its version and how it ended stay known. */
   readonly keep: "nothing" | "lastEvent"
-  /** Streams that go with it, such as its inbox. Of them nothing stays. */
+  /** Streams that go with it. Of them nothing stays. Default: with a run, its inbox. */
   readonly companions?: (stream: StreamId) => ReadonlyArray<StreamId>
 }
 
@@ -126,14 +127,15 @@ const archive = <E, R>(
     // Not its last event, or deleted since: the stream is not finished by this one.
     if ((yield* versionOf(store, stream)) !== version) return "Nothing"
     const [oldest] = yield* store.readArray(stream, { max: 1 })
-    if (policy.keep === "lastEvent" && oldest?.version === version) return "Nothing"
-    const companions = yield* versionsOf(store, policy.companions?.(stream) ?? [])
+    const isSwept = policy.keep === "lastEvent" && oldest?.version === version
+    const companions = yield* versionsOf(store, (policy.companions ?? companionsOf)(stream))
     for (const companion of companions) {
       yield* sink(companion.stream, store.read(companion.stream, { to: companion.version }))
     }
-    yield* sink(stream, store.read(stream, { to: version }))
+    if (!isSwept) yield* sink(stream, store.read(stream, { to: version }))
     // The stream itself goes last: as long as it is there, the next sweep finds what this one has left.
     for (const companion of companions) yield* store.delete(companion.stream, companion.version)
+    if (isSwept) return "Nothing"
     yield* policy.keep === "nothing" ? store.delete(stream, version) : store.truncateBefore(stream, version)
     return "Archived"
   }).pipe(Effect.catchIf(isOvertaken, () => Effect.succeed<Verdict>("Later")))

@@ -21,6 +21,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type Document, Persistence, type PersistenceError, type Query } from "../persistence/Persistence.ts"
 import * as Archive from "./ArchiveDocuments.ts"
+import { companionsOf } from "./Companions.ts"
 import type { StoredEvent, StreamId, StreamVersion } from "./Envelope.ts"
 import { EventStore } from "./EventStore.ts"
 import type { EventStoreError, VersionConflict } from "./EventStoreError.ts"
@@ -58,6 +59,7 @@ export const Erasures = EventStream.make("erasure", { events: SubjectErased })
 export interface Subject {
   /** Names the request, such as a ticket. It stays in the log, so it must not name the person. */
   readonly reference: string
+  /** With a run goes its inbox. */
   readonly streams: ReadonlyArray<StreamId>
   readonly documents?: ReadonlyArray<Documents>
   /** Whether an event mentions the person: asked of every event that is left in the log. Left out: nothing is reported. */
@@ -100,7 +102,7 @@ export const erase = Effect.fnUntraced(function* (
   const store = yield* EventStore
   const persistence = yield* Persistence
   const { mentions, reference, streams } = subject
-  for (const stream of streams) {
+  for (const stream of streams.flatMap((stream) => [...companionsOf(stream), stream])) {
     yield* store.delete(stream)
     yield* Archive.forget(stream)
   }

@@ -48,6 +48,9 @@ import type { SubscribeOptions } from "./LiveFeed.ts"
 
 export type { SubscribeOptions } from "./LiveFeed.ts"
 
+/** Says, when an append takes its place in the queue, which version its writer believes the stream to have. */
+type Expect = (events: ReadonlyArray<EncodedEvent>) => ExpectedVersion
+
 /**
  * The log.
  *
@@ -62,12 +65,13 @@ export class EventStore extends Context.Service<
      * calls to one stream is order of commits. An interrupted append that still waits in the
      * queue is withdrawn; one already on its way is written all the same.
      * A function as `expected` is called when the append takes its place in the
-     * queue: for a writer that counts the versions of its stream itself.
+     * queue, with the events as they will be stored: for a writer that counts the
+     * versions of its stream itself.
      */
     readonly append: (
       stream: StreamId,
       events: ReadonlyArray<NewEvent>,
-      expected: ExpectedVersion | (() => ExpectedVersion)
+      expected: ExpectedVersion | Expect
     ) => Effect.Effect<Appended, VersionConflict | EventStoreError>
     /**
      * Queues an append and returns as soon as it is admitted; the inner effect
@@ -77,7 +81,7 @@ export class EventStore extends Context.Service<
     readonly submit: (
       stream: StreamId,
       events: ReadonlyArray<NewEvent>,
-      expected: ExpectedVersion | (() => ExpectedVersion)
+      expected: ExpectedVersion | Expect
     ) => Effect.Effect<Effect.Effect<Appended, VersionConflict | EventStoreError>>
     /**
      * Appends events and puts documents of `Persistence` in one commit: all of it, or nothing. A duplicate puts no
@@ -215,7 +219,7 @@ const requests = () => {
     context: Context.Context<never>,
     stream: StreamId,
     events: ReadonlyArray<NewEvent>,
-    expected: ExpectedVersion | (() => ExpectedVersion)
+    expected: ExpectedVersion | Expect
   ): Omit<AppendRequest, "documents"> => {
     if (events.length === 0) throw new Error(`an append to "${stream}" needs at least one event`)
     const now = Context.get(context, Clock.Clock).currentTimeMillisUnsafe()
@@ -230,11 +234,8 @@ const requests = () => {
         meta: stamped(event.meta, now)
       }
     }
-    return {
-      stream,
-      expected: typeof expected === "function" ? expected() : expected,
-      events: events.map(complete)
-    }
+    const encoded = events.map(complete)
+    return { stream, expected: typeof expected === "function" ? expected(encoded) : expected, events: encoded }
   }
 }
 

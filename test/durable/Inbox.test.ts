@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Inbox } from "../../src/durable/Inbox.ts"
 
-const signal = (version: number) => ({ name: "go", payload: version, version })
+const signal = (version: number) => ({ id: "", name: "go", payload: version, version })
 
 const received = (inbox: Inbox): ReadonlyArray<number> => {
   const versions: Array<number> = []

@@ -7,11 +7,13 @@ import {
   Archive,
   Causation,
   type Engine,
+  Erasure,
   EventStore,
   LogExport,
   LogImport,
   Orchestration,
   RunCausation,
+  RunNotFound,
   Signal,
   Step,
   type StreamId
@@ -40,7 +42,7 @@ const Release = (onStep: () => void) =>
 const inRuntime = <A, E, R>(
   state: Memory.MemoryState,
   layer: Layer.Layer<R, any, Engine>,
-  effect: Effect.Effect<A, E, R | Engine | EventStore.EventStore>
+  effect: Effect.Effect<A, E, R | Memory.Services>
 ) =>
   Effect.provide(effect, Layer.fresh(layer.pipe(Layer.provideMerge(Memory.layerOf(state, { replayPatience: 0 })))), {
     local: true
@@ -54,6 +56,16 @@ const reaches = (stream: StreamId, version: number) =>
       Stream.runDrain
     )
   )
+
+const log = EventStore.EventStore.use((store) => Stream.runCollect(store.readAll()))
+
+/** A release that got its approval and has ended. */
+const approved = Effect.fnUntraced(function* (release: ReturnType<typeof Release>) {
+  const run = yield* release.start({ name: "v1" })
+  yield* run.signal(Approval, { by: "ann" })
+  yield* run.await
+  return run
+})
 
 const stream = (id: string) => `run/${id}` as StreamId
 
@@ -96,7 +108,7 @@ describe("moved runs", () => {
           const shipped = yield* Causation.why(events.at(-1)!.id, { causeOf: RunCausation.causeOf })
           assert.deepStrictEqual(
             shipped.causes.map(({ type }) => type),
-            ["RunStarted"]
+            ["StepCompleted", "SignalReceived", "SignalSent"]
           )
         })
       )
@@ -119,11 +131,16 @@ describe("moved runs", () => {
         streamPrefix: "run/",
         finishedBy: ["RunCompleted", "RunFailed", "RunCancelled"],
         olderThan: "30 days",
-        keep: "lastEvent",
-        companions: (run) => [run.replace("run/", "inbox/") as StreamId]
+        keep: "lastEvent"
       }
       const { streams } = yield* within(state)(Archive.sweep(policy, Archive.documents))
       assert.strictEqual(streams.length, 1)
+      const left = yield* within(state)(log)
+      assert.deepStrictEqual(
+        left.map(({ type }) => type),
+        ["RunCompleted"],
+        "with the run goes its inbox"
+      )
       const again = yield* inRuntime(
         state,
         release.layer,
@@ -131,6 +148,57 @@ describe("moved runs", () => {
       )
       assert.strictEqual(again, "ship v1, approved by ann")
       assert.strictEqual(steps, 2)
+      const late = Effect.flatMap(release.start({ name: "v1" }), (run) => run.signal(Approval, { by: "bob" }))
+      yield* inRuntime(state, release.layer, late)
+      assert.strictEqual((yield* within(state)(log)).length, 1, "what comes too late is ignored, and not kept")
+    })
+  )
+
+  it.effect("an inbox that was left behind goes with the next sweep", () =>
+    Effect.gen(function* () {
+      const state = Memory.makeState()
+      const release = Release(() => {})
+      yield* inRuntime(state, release.layer, approved(release))
+      const policy = { streamPrefix: "run/", finishedBy: ["RunCompleted"], olderThan: 0, keep: "lastEvent" } as const
+      yield* within(state)(Archive.sweep({ ...policy, companions: () => [] }, Archive.documents))
+      const { streams } = yield* within(state)(Archive.sweep(policy, Archive.documents))
+      assert.deepStrictEqual(streams, [], "the run itself was archived before")
+      const kept = yield* within(state)(Stream.runCollect(Archive.read("inbox/Release/v1" as StreamId)))
+      assert.strictEqual(kept.length, 1)
+      assert.deepStrictEqual(
+        (yield* within(state)(log)).map(({ type }) => type),
+        ["RunCompleted"]
+      )
+    })
+  )
+
+  it.effect("a run of which nothing is kept is not found, and neither is its inbox", () =>
+    Effect.gen(function* () {
+      const state = Memory.makeState()
+      const release = Release(() => {})
+      const policy = { streamPrefix: "run/", finishedBy: ["RunCompleted"], olderThan: 0, keep: "nothing" } as const
+      const late = Effect.gen(function* () {
+        const run = yield* approved(release)
+        yield* Archive.sweep(policy, Archive.documents)
+        return yield* Effect.flip(run.signal(Approval, { by: "bob" }))
+      })
+      assert.instanceOf(yield* inRuntime(state, release.layer, late), RunNotFound)
+      assert.deepStrictEqual(yield* within(state)(log), [])
+    })
+  )
+
+  it.effect("with a run that is erased goes its inbox", () =>
+    Effect.gen(function* () {
+      const state = Memory.makeState()
+      const release = Release(() => {})
+      const erased = Effect.flatMap(approved(release), ({ id }) =>
+        Erasure.erase({ reference: "ticket", streams: [stream(id)] })
+      )
+      yield* inRuntime(state, release.layer, erased)
+      assert.deepStrictEqual(
+        (yield* within(state)(log)).map(({ type }) => type),
+        ["SubjectErased"]
+      )
     })
   )
 })

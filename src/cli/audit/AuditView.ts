@@ -1,4 +1,5 @@
 /** Translates the events of a run into what the live tree shows. */
+import { readable } from "../Names.ts"
 import type { StoredEvent } from "../../event-store/Envelope.ts"
 import type { ViewEvent } from "./TreeState.ts"
 
@@ -12,7 +13,7 @@ const messageOf = (json: unknown): string => {
 
 /** The view events of one stored event: none, one or two. */
 export const viewOf = (event: StoredEvent): ReadonlyArray<ViewEvent> => {
-  const path = (event.meta.path ?? "").replaceAll("%23", "#")
+  const path = readable(event.meta.path ?? "")
   const at = event.meta.timestamp
   const data = event.data as any
   if (event.type === "RunRecovered")

@@ -13,7 +13,8 @@
  * other connection writes meanwhile, and the versions of recent streams are
  * remembered for as long as `data_version` shows that no other connection has
  * written at all. So there is no read per append, and conflicts are found
- * before anything is inserted. `UNIQUE (stream, version)` stands behind it.
+ * before anything is inserted. `UNIQUE (stream, version)` stands behind it. A
+ * single event is a single statement, fenced by the position of the newest one.
  *
  * Documents that an append carries are put in the same transaction, into the
  * table of `persistence/SqlitePersistence.ts`.

@@ -31,6 +31,9 @@ const insertRows = (count: number) =>
   Array.from({ length: count }, () => "(?, ?, ?, ?, ?, ?)").join(", ")
 const insertMany = insertRows(rowsPerInsert)
 const insertOne = insertRows(1)
+const insertBehind =
+  "INSERT INTO tutti_events (position, stream, version, type, dedup, body) SELECT ?, ?, ?, ?, NULL, ? " +
+  "WHERE (SELECT max(position) FROM tutti_events) = ?"
 const insertStream = "INSERT INTO tutti_streams (name) VALUES (?)"
 const barStream = "UPDATE tutti_streams SET deleted = 1 WHERE id = ?"
 const eventsFrom =
@@ -58,6 +61,8 @@ export class SqliteWriter {
   }
 
   append(requests: ReadonlyArray<AppendRequest>, now: number): ReadonlyArray<AppendOutcome> {
+    const alone = requests.length === 1 ? this.appendAlone(requests[0]!) : undefined
+    if (alone !== undefined) return [alone]
     this.now = now
     return this.write(() => requests.map((request) => this.appendOne(request)))
   }
@@ -84,6 +89,25 @@ export class SqliteWriter {
       this.streams.delete(stream)
       return undefined
     })
+  }
+
+  /**
+   * The next event of a remembered stream is one statement, which is a transaction of its own. The newest event of the
+   * log is never deleted: if it is still ours, no other connection has appended. `undefined`: not so simple.
+   */
+  private appendAlone({ documents, events, expected, stream }: AppendRequest): Appended | undefined {
+    const [event] = events
+    const found = this.streams.get(stream)
+    if (event === undefined || events.length > 1 || documents !== undefined || found === undefined) return undefined
+    if (found.deleted || exactVersion(expected) !== found.version) return undefined
+    const position = this.position + 1
+    const version = found.version + 1
+    const insert = this.sqlite.prepare(insertBehind)
+    if (insert.run(position, found.id, version, event.type, bodyOf(event), this.position).changes === 0)
+      return undefined
+    this.position = position
+    found.version = version
+    return { version, position, duplicate: false }
   }
 
   /** Runs `body` in a transaction, knowing that what is remembered is true. */

@@ -54,6 +54,8 @@ export interface StepSpec<A, E, R> {
   readonly idempotent: boolean
   /** The attempt only waits for what goes on elsewhere: an engine that stops need not wait for it. */
   readonly waits?: boolean
+  /** The step was interrupted before it had an outcome. An earlier owner may have begun it, also if this one has not. */
+  readonly onInterrupt?: (idempotencyKey: string) => Effect.Effect<void>
   readonly reconcile?: ((idempotencyKey: string) => Effect.Effect<Reconciled<A>, never, R>) | undefined
   readonly onUnknown?: ((info: { path: string; idempotencyKey: string; startedAt: number }) => E) | undefined
   /** The value cannot be encoded: it breaks the contract. */

@@ -82,7 +82,7 @@ export class AnswerOrder {
   }
 
   /** Waits until the program asks nothing more before it hears another answer. */
-  get rest(): Effect.Effect<void> {
+  private get rest(): Effect.Effect<void> {
     return settled(restTurns, () => this.questions)
   }
 

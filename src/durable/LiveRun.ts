@@ -13,11 +13,11 @@
  *   L5. Nothing follows the event that ends a run: no pause that came too late, no step of a fiber that was left behind.
  *   L6. While several questions are open, the program hears answers one at a time, in the order of the journal.
  *   L7. The time of a run is that of the answer heard last: what it decides by it, it decides again on replay.
+ *   L8. A run ends with the fibers that its program has forked: they are interrupted, and undo, before its last event.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import type * as Schema from "effect/Schema"
 import * as Digest from "../core/Digest.ts"
 import * as Run from "../core/Run.ts"
@@ -29,6 +29,7 @@ import { ContinueAsNew } from "./ContinueAsNew.ts"
 import { Inbox, type Signal } from "./Inbox.ts"
 import { Patches } from "./Patches.ts"
 import { PauseGate } from "./PauseGate.ts"
+import { ProgramFiber } from "./ProgramFiber.ts"
 import * as Replay from "./Replay.ts"
 import { OwnedFibers } from "./OwnedFibers.ts"
 import * as RunEnd from "./RunEnd.ts"
@@ -66,6 +67,7 @@ interface Answers<A, E, R> {
   readonly replayed: (entry: Entry) => Effect.Effect<A, E>
   /** Called when its turn has come. Its question is counted by `order`. */
   readonly live: () => Effect.Effect<A, E, R>
+  readonly interrupted?: (() => Effect.Effect<void>) | undefined
 }
 
 export class LiveRun implements Run.Run, StepExecution.Host {
@@ -77,10 +79,9 @@ export class LiveRun implements Run.Run, StepExecution.Host {
   private readonly replay: Replay.Replay
   private readonly inbox: Inbox
   private readonly patches: Patches
-  private fiber: Fiber.Fiber<unknown, unknown> | undefined
+  private readonly fiber = new ProgramFiber<Schema.Json, Schema.Json>()
   private stopped: Stopped | undefined
   private cancelRequested: { readonly reason: string | undefined } | undefined
-  private interrupted = false
   private readonly gate: PauseGate
   private readonly order = new AnswerOrder()
   private readonly owned = new OwnedFibers()
@@ -125,13 +126,7 @@ export class LiveRun implements Run.Run, StepExecution.Host {
     const current: Run.Current = { run: this, scope: StepPath.makeScope("") }
     const input = this.options.history.input as Schema.Json
     const program = Effect.provideService(this.options.program(input), Run.CurrentRun, current)
-    const main = Effect.flatMap(Effect.exit(Effect.interruptible(program)), (exit) => this.finish(exit))
-    // Uninterruptible from its first moment: a cancelled program still has to end its run.
-    const begin = Effect.map(Effect.forkDetach(main, { uninterruptible: true }), (fiber) => {
-      this.fiber = fiber
-      // The cancellation may have been faster.
-      if (this.interrupted) fiber.interruptUnsafe()
-    })
+    const begin = this.fiber.start(program, (exit) => this.finish(exit))
     return this.replay.isDone ? begin : Effect.andThen(Effect.forkDetach(this.replay.pump), begin)
   }
 
@@ -139,7 +134,9 @@ export class LiveRun implements Run.Run, StepExecution.Host {
     const { history } = this.options
     return this.ask(scope, spec.segment, (path, open) => {
       const digest = Digest.ofJson(spec.input)
+      const { onInterrupt } = spec
       return {
+        interrupted: onInterrupt === undefined ? undefined : () => onInterrupt(`${this.keyPrefix}/${path}`),
         replayed: (entry) =>
           StepExecution.answer(spec, digest, entry) ??
           this.mismatched<A, E>(entry, `${spec.name} with input digest ${digest}, or another shape of its outcome`),
@@ -247,10 +244,8 @@ export class LiveRun implements Run.Run, StepExecution.Host {
 
   /** The engine stops: the run is left as it is, for whoever recovers it. */
   stop(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      this.lose(new EngineStopped({ runId: this.runId }))
-      return this.fiber === undefined ? Effect.void : Effect.asVoid(Fiber.await(this.fiber))
-    })
+    const left = Effect.sync(() => this.lose(new EngineStopped({ runId: this.runId })))
+    return Effect.andThen(left, this.fiber.ended)
   }
 
   /** The way of every durable primitive: replayed if the journal has its answer, else live when its turn has come. */
@@ -263,13 +258,17 @@ export class LiveRun implements Run.Run, StepExecution.Host {
       Effect.withFiber((fiber) => {
         const path = StepPath.next(scope, segment)
         const open = fiber.getRef(Run.InterruptibleBody) ?? restore
-        return this.turn(path, open, make(path, open))
+        const answers = make(path, open)
+        const { interrupted } = answers
+        const answer = this.turn(path, open, answers)
+        if (interrupted === undefined) return answer
+        return Effect.onInterrupt(answer, () => (this.isAbandoned() ? Effect.void : interrupted()))
       })
     )
   }
 
   private turn<A, E, R>(path: string, open: Run.Reopen, answers: Answers<A, E, R>): Effect.Effect<A, E, R> {
-    if (this.stopped !== undefined) return Effect.interrupt
+    if (this.stopped !== undefined) return this.stopped === "ended" ? Effect.never : Effect.interrupt
     if (this.draining) return open(Effect.never)
     if (this.replay.isDone && !this.gate.isClosed) return answers.live()
     const index = this.replay.find(path)
@@ -284,8 +283,7 @@ export class LiveRun implements Run.Run, StepExecution.Host {
   /** Called with every answer once it is recorded. */
   recorded<A, E>(answer: Effect.Effect<A, E>): Effect.Effect<A, E> {
     if (!this.options.alwaysReplay) return answer
-    // What else can be recorded now is: a branch that is slower by a turn would be begun anew for ever.
-    return Effect.andThen(Effect.andThen(this.order.rest, this.replaced), Effect.interrupt)
+    return Effect.suspend(() => Effect.andThen(Effect.forkDetach(this.replace()), Effect.interrupt))
   }
 
   ended({ waits }: Run.StepSpec<any, any, any>): void {
@@ -293,24 +291,26 @@ export class LiveRun implements Run.Run, StepExecution.Host {
     if (waits !== true) this.underWay.end()
   }
 
-  /** The successor reads the stream: nothing of this run may be written after that. */
-  private get replaced(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (this.stopped !== undefined) return Effect.void
-      this.stopped = "replaced"
-      // What is under way in other branches is begun anew by the successor.
-      this.fiber?.interruptUnsafe()
-      return Effect.andThen(
-        this.journal.close,
-        Effect.sync(() => this.options.onReplaced())
-      )
-    })
+  /** From here on nothing of this run is written or done. The successor begins once all of it has ended. */
+  private replace(): Effect.Effect<void> {
+    if (this.stopped !== undefined) return Effect.void
+    this.stopped = "replaced"
+    this.letGo()
+    const ended = Effect.andThen(this.journal.close, this.fiber.ended)
+    return Effect.andThen(ended, Effect.sync(this.options.onReplaced))
+  }
+
+  /** Whatever waits or is under way ends here. */
+  private letGo(): void {
+    this.replay.abort()
+    this.gate.open()
+    this.owned.interrupt()
+    this.fiber.interrupt()
   }
 
   private interruptBy(reason: string | undefined): void {
     this.cancelRequested = { reason }
-    this.interrupted = true
-    this.fiber?.interruptUnsafe()
+    this.fiber.interrupt()
   }
 
   private finish(exit: Exit.Exit<Schema.Json, Schema.Json>): Effect.Effect<void> {
@@ -338,7 +338,8 @@ export class LiveRun implements Run.Run, StepExecution.Host {
     const { epoch, owner, started } = this.options.history
     // What is older is forgotten, a claim, too: from here on, the stream begins with its present owner.
     const begun = { input: continued.input, started: { ...started, epoch, owner }, consumed: this.inbox.consumed }
-    return Effect.andThen(this.journal.beginAnew(begun), this.replaced)
+    const begin = this.journal.beginAnew(begun)
+    return Effect.flatMap(begin, () => this.replace())
   }
 
   private mismatched<A, E>(entry: Entry, found: string): Effect.Effect<A, E> {
@@ -362,9 +363,6 @@ export class LiveRun implements Run.Run, StepExecution.Host {
     if (this.stopped !== undefined) return
     this.stopped = "lost"
     this.options.onLost(lost)
-    this.replay.abort()
-    this.gate.open()
-    this.owned.interrupt()
-    this.fiber?.interruptUnsafe()
+    this.letGo()
   }
 }

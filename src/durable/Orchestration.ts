@@ -102,7 +102,8 @@ export const make = <
         name,
         codec: codec.outcome,
         encodedInput: () => codec.encodeInput(input),
-        start: (child) => start(input, startOptions, child)
+        start: (child) => start(input, startOptions, child),
+        cancel: (id) => Effect.flatMap(Engine, (engine) => Effect.ignore(engine.cancel(id, "its parent was cancelled")))
       }),
     handle: (id) => Effect.map(Engine, (engine) => handleOf(engine, codec, id)),
     continueAsNew: (input) =>

@@ -90,18 +90,17 @@ export const runOrChild = <Out, E, E2, R>(options: {
   readonly codec: Run.OutcomeCodec<any, any>
   readonly encodedInput: () => Exit.Exit<Schema.Json, SchemaIssue.Issue>
   readonly start: (child: Child | undefined) => Effect.Effect<RunHandle<Out, E>, E2, R>
+  /** Cancels the child, if it was ever started. */
+  readonly cancel: (runId: string) => Effect.Effect<void, never, R>
 }) =>
   Run.withCurrent(
     ({ run, scope }) => {
       const input = options.encodedInput()
       const segment = StepPath.segment(options.name)
+      const pathOf = (idempotencyKey: string) => idempotencyKey.slice(run.runId.length + 1)
+      // Awaiting is all that this step does: the child is accepted under an id of its own and found again by it.
       const awaited = (path: string, causationId: string | undefined) =>
-        Effect.flatMap(options.start({ runId: run.runId, path, causationId }), (handle) =>
-          // Awaiting is all that this step does: the child is accepted under an id of its own and found again by it.
-          Effect.onInterrupt(outcomeOf(handle), () =>
-            run.isAbandoned() ? Effect.void : Effect.ignore(handle.cancel("its parent was cancelled"))
-          )
-        )
+        Effect.flatMap(options.start({ runId: run.runId, path, causationId }), outcomeOf)
       return Effect.context<R>().pipe(
         Effect.flatMap((context) =>
           run.step<Out, E | E2 | RunCancelled | RunLost | RunNotFound, never>(scope, {
@@ -110,7 +109,8 @@ export const runOrChild = <Out, E, E2, R>(options: {
             input: Exit.isSuccess(input) ? input.value : null,
             codec: options.codec,
             attempt: ({ causationId, idempotencyKey }) =>
-              Run.provideCaptured(awaited(idempotencyKey.slice(run.runId.length + 1), causationId), context),
+              Run.provideCaptured(awaited(pathOf(idempotencyKey), causationId), context),
+            onInterrupt: (idempotencyKey) => Run.provideCaptured(options.cancel(idempotencyKey), context),
             idempotent: true,
             waits: true,
             onUnencodable: (issue) => {

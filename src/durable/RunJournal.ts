@@ -80,12 +80,16 @@ export class RunJournal {
     return Effect.withFiber((fiber) => (this.closed ? closed : this.write(fiber, fact, answer)))
   }
 
-  /** Appends the last event that this journal takes: whatever is still to be written waits for ever. */
+  /**
+   * Appends the last event that this journal takes, after those that are under way. Whatever is still to be written waits
+   * for ever.
+   */
   conclude(type: OrchestrationEvent.Tag, data: object): Effect.Effect<void> {
     return Effect.withFiber((fiber) => {
       if (this.closed) return closed
       this.closed = true
-      return this.write(fiber, { type, path: undefined, data }, nothing)
+      const write = Effect.suspend(() => this.write(fiber, { type, path: undefined, data }, nothing))
+      return this.underWay === 0 ? write : Effect.andThen(this.quiet, write)
     })
   }
 
@@ -154,15 +158,26 @@ export class RunJournal {
 
   /** Writes nothing any more: who still appends waits for ever. Succeeds once everything under way is answered. */
   get close(): Effect.Effect<void> {
-    const quiet = Effect.callback<void>((resume) => {
+    return Effect.suspend(() => {
       this.closed = true
-      if (this.underWay === 0) return resume(Effect.void)
-      this.onQuiet = () => resume(Effect.void)
+      return Effect.andThen(
+        this.quiet,
+        Effect.suspend(() => Effect.ignore(this.submitted))
+      )
     })
-    return Effect.andThen(
-      quiet,
-      Effect.suspend(() => Effect.ignore(this.submitted))
-    )
+  }
+
+  /** Succeeds once everything under way is answered. */
+  private get quiet(): Effect.Effect<void> {
+    if (this.underWay === 0) return Effect.void
+    return Effect.callback((resume) => {
+      if (this.underWay === 0) return resume(Effect.void)
+      const before = this.onQuiet
+      this.onQuiet = () => {
+        before?.()
+        resume(Effect.void)
+      }
+    })
   }
 
   /** Lets the stream begin anew, and forgets what is older. */

@@ -24,7 +24,10 @@ export type SqliteValue = string | number | null
  * @since 0.1.0
  */
 export interface SqliteStatement {
-  readonly run: (...parameters: Array<SqliteValue>) => { readonly lastInsertRowid: number | bigint; readonly changes: number | bigint }
+  readonly run: (...parameters: Array<SqliteValue>) => {
+    readonly lastInsertRowid: number | bigint
+    readonly changes: number | bigint
+  }
   readonly get: (...parameters: Array<SqliteValue>) => unknown
   readonly all: (...parameters: Array<SqliteValue>) => ReadonlyArray<unknown>
 }

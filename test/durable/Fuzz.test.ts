@@ -40,3 +40,18 @@ it.effect("a cancellation that the end of the program overtook does not block th
     }
   })
 )
+
+it.effect("a transaction that fails names the irreversible steps of itself and of those inside it that succeeded", () =>
+  Effect.gen(function* () {
+    const sent = (id: number): Tree => ({ kind: "Irreversible", id, size: 1, kids: [] })
+    const inner: Tree = { kind: "Saga", id: 3, size: 1, kids: [sent(4)] }
+    const both: Tree = { kind: "Seq", id: 1, size: 0, kids: [sent(2), inner] }
+    const outer: Tree = { kind: "Saga", id: 0, size: 0, kids: [both] }
+    for (const seed of [undefined, 1, 2, 3]) {
+      for (const alwaysReplay of [false, true]) {
+        const { outcome, wrong } = yield* Trial.run(outer, { ...Trial.calm, seed, alwaysReplay, pauseAfter: 3 })
+        assert.deepStrictEqual([outcome, wrong], ["Refused", undefined])
+      }
+    }
+  })
+)

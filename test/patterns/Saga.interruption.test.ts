@@ -330,7 +330,7 @@ describe("S7: a step that succeeds after its transaction has ended", () => {
     const gate = yield* Deferred.make<void>()
     const fiber = yield* Deferred.await(gate).pipe(
       Saga.undo(() => Effect.sync(() => log.push("undone"))),
-      Effect.forkChild({ startImmediately: true }),
+      Effect.forkDetach({ startImmediately: true }),
       Saga.transaction("book")
     )
     yield* Deferred.succeed(gate, undefined)

@@ -13,7 +13,8 @@
  *   S4. A compensation that fails does not stop the others.
  *   S5. Between the success of a step and the registration of its compensation, no interruption can strike.
  *   S6. A transaction inside another one that succeeded is undone with the outer one.
- *   S7. A step that succeeds after its transaction has ended is undone at once: nobody else would.
+ *   S7. A transaction ends with the fibers that are forked in it: they are interrupted, and waited for, before it is
+ *       undone or succeeds. A step of a detached fiber that succeeds later on is undone at once: nobody else would.
  *   S8. In a run, a transaction reaches no deeper than its steps: the body of a step is not replayed, so an undo in it
  *       would be forgotten.
  *
@@ -31,6 +32,7 @@ import * as PatternEvent from "../../core/PatternEvent.ts"
 import * as Run from "../../core/Run.ts"
 import * as StepPath from "../../core/StepPath.ts"
 import { CompensationFailed } from "./CompensationFailed.ts"
+import { enclosed } from "./Enclosure.ts"
 
 export { CompensationFailed } from "./CompensationFailed.ts"
 
@@ -165,7 +167,8 @@ export interface TransactionOptions {
  * - Inside another transaction, and successful: undone when the outer one is, and named `inner/step` by it. In the body
  *   of an agent it stands alone: undoing that agent's call is for the undo of the call.
  *
- * **Gotchas** Compensations cannot be interrupted: what bounds them is their retry, and the timeouts of their agents.
+ * **Gotchas** Compensations cannot be interrupted: what bounds them is their retry, and the timeouts of their agents. A
+ * fiber that is forked inside (`Effect.forkChild`) is interrupted when the transaction ends: join it inside.
  *
  * @category combinators
  * @stability stable
@@ -181,7 +184,7 @@ export const transaction = (name: string, options: TransactionOptions = {}) => {
           const outer = yield* Effect.serviceOption(Transaction)
           const reopen = (yield* Run.InterruptibleBody) ?? restore
           const ledger = new Ledger(name, options, current)
-          const exit = yield* Effect.exit(reopen(Effect.provideService(self, Transaction, ledger)))
+          const exit = yield* Effect.exit(reopen(enclosed(Effect.provideService(self, Transaction, ledger))))
           const entries = ledger.end()
           if (entries.length === 0 || isAbandoned(current)) return yield* exit
           if (Exit.isSuccess(exit)) {

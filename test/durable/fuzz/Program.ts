@@ -1,5 +1,5 @@
-/** Makes an orchestration of a tree, and remembers what its transactions owe to the outside world. */
-import { Effect, Exit, Fiber, Option, Schedule, Schema } from "effect"
+/** Makes an orchestration of a tree, and of each child in it. */
+import { Context, Effect, Exit, Fiber, Layer, Option, Schedule, Schema } from "effect"
 import * as Run from "../../../src/core/Run.ts"
 import {
   Agent,
@@ -20,28 +20,11 @@ import {
   VerifyLoop
 } from "../../../src/index.ts"
 import { Refused, Say } from "../program.ts"
-import type { Tree } from "./Tree.ts"
+import { type Frame, Ledger } from "./Ledger.ts"
+import { childrenOf, type Tree } from "./Tree.ts"
 
 export const Ping = Signal.make("ping", { by: Schema.String })
 const Judge = Task.make("Judge", { input: { text: Schema.String }, output: Verdict.schema(Schema.String) })
-
-/** A transaction that was begun. `failed`: `undefined` until it has ended. */
-interface Frame {
-  readonly outer: Frame | undefined
-  failed: boolean | undefined
-}
-
-/** A step that has a compensation. */
-interface Debt {
-  readonly name: string
-  readonly frame: Frame
-  undone: number
-}
-
-/** What one execution of the program knows in the end: the last one has heard everything that was recorded. */
-export interface Ledger {
-  readonly debts: Array<Debt>
-}
 
 type Said = Effect.Effect<string, any, any>
 type Worker = Agent.Agent<{ readonly text: string }, string, any, any>
@@ -52,9 +35,8 @@ interface Place {
   readonly text: string
 }
 
-/** Is the compensation of a step due, now that its transactions have ended? Nested ones are undone with the outer ones. */
-export const isDue = (frame: Frame | undefined): boolean =>
-  frame !== undefined && (frame.failed === true || isDue(frame.outer))
+/** Where agents that are made once find the place of the call. */
+const CallPlace = Context.Reference<Place | undefined>("fuzz/CallPlace", { defaultValue: () => undefined })
 
 /** What the outside world holds. */
 export interface Outside {
@@ -64,20 +46,55 @@ export interface Outside {
 
 export const program = (tree: Tree) => {
   const outside: Outside = { calls: new Map() }
-  let ledger: Ledger = { debts: [] }
+  const ledgers = new Map<string, Ledger>()
+  const began = (text: string, build: (place: Place) => Said): Effect.Effect<string, Refused> =>
+    Run.withCurrent(
+      ({ run }) =>
+        Effect.suspend(() => {
+          const ledger = new Ledger()
+          ledgers.set(run.runId, ledger)
+          const said = build({ ledger, frame: undefined, text })
+          return Effect.mapError(said, (error) => new Refused({ what: nameOf(error) })) as Effect.Effect<
+            string,
+            Refused
+          >
+        }),
+      Effect.die(new Error("outside of every run"))
+    )
+  const inProcess: InProcess = { supervisors: new Map(), children: new Map() }
+  const builder = new Builder(outside, inProcess)
+  for (const child of childrenOf(tree)) {
+    const orchestration = Orchestration.make(`child${child.id}`, {
+      input: { text: Schema.String },
+      output: Schema.String,
+      error: Refused,
+      run: ({ text }) => began(text, (place) => builder.build(child.kids[0]!, place)) as Effect.Effect<string, Refused>
+    })
+    inProcess.children.set(child.id, orchestration as unknown as Made)
+  }
   const orchestration = Orchestration.make("Fuzz", {
     input: {},
     output: Schema.String,
     error: Refused,
     key: () => "one",
-    run: () =>
-      Effect.suspend(() => {
-        ledger = { debts: [] }
-        const said: Said = new Builder(outside).build(tree, { ledger, frame: undefined, text: "" })
-        return Effect.mapError(said, (error) => new Refused({ what: nameOf(error) })) as Effect.Effect<string, Refused>
-      })
+    run: () => began("", (place) => builder.build(tree, place))
   })
-  return { orchestration, outside, ledger: () => ledger }
+  const children = [...inProcess.children.values()].map(({ layer }) => layer)
+  const layer = Layer.suspend(() => {
+    // A process that begins remembers nothing.
+    inProcess.supervisors.clear()
+    return children.reduce((all, child) => Layer.provideMerge(all, child), orchestration.layer)
+  })
+  return { orchestration, layer, outside, ledgers }
+}
+
+type Made = Orchestration.Orchestration<string, { readonly text: string }, string, any, any>
+
+/** What is made once, and not in each execution. */
+interface InProcess {
+  /** By the node of the program: they remember restarts. */
+  readonly supervisors: Map<number, Worker>
+  readonly children: Map<number, Made>
 }
 
 const nameOf = (error: any): string => (error._tag === "Refused" ? error.what : error._tag)
@@ -86,9 +103,11 @@ const minutes = (size: number) => `${size} minutes` as const
 
 class Builder {
   private readonly outside: Outside
+  private readonly inProcess: InProcess
 
-  constructor(outside: Outside) {
+  constructor(outside: Outside, inProcess: InProcess) {
     this.outside = outside
+    this.inProcess = inProcess
   }
 
   build(tree: Tree, place: Place): Said {
@@ -118,7 +137,8 @@ class Builder {
     if (tree.kind === "Say") return this.worker(`say${tree.id}`, tree.size)
     if (tree.kind === "Fail") return this.worker(`fail${tree.id}`, tree.size, { failsUntil: Infinity })
     return Agent.compose(`agent${tree.id}`, {
-      run: ({ text }: { readonly text: string }) => this.build(tree, { ...place, text })
+      run: ({ text }: { readonly text: string }) =>
+        Effect.flatMap(CallPlace, (called) => this.build(tree, { ...(called ?? place), text }))
     })
   }
 
@@ -174,13 +194,24 @@ class Builder {
     const name = `undoable${tree.id}`
     const step = this.worker(name, tree.size).run({ text })
     if (frame === undefined) return step
-    const debt: Debt = { name, frame, undone: 0 }
     const undoing = this.worker(`undo-${name}`, tree.size >> 1, { failsUntil: 1 + (tree.size >> 2) }).pipe(
       Agent.retry(Schedule.spaced("1 minute"))
     )
+    return Effect.suspend(() => {
+      let debt: ReturnType<Ledger["owe"]> | undefined
+      return step.pipe(
+        Effect.tap(() => Effect.sync(() => void (debt = ledger.owe(name, frame)))),
+        Saga.undo(() => Effect.tap(undoing.run({ text }), () => Effect.sync(() => void debt!.undone++)))
+      )
+    })
+  }
+
+  private Irreversible(tree: Tree, { frame, ledger, text }: Place): Said {
+    const step = this.worker(`sent${tree.id}`, tree.size).run({ text })
+    if (frame === undefined) return step
     return step.pipe(
-      Effect.tap(() => Effect.sync(() => ledger.debts.push(debt))),
-      Saga.undo(() => Effect.tap(undoing.run({ text }), () => Effect.sync(() => void debt.undone++)))
+      Effect.tap(() => Effect.sync(() => ledger.leave(frame))),
+      Saga.irreversible
     )
   }
 
@@ -262,7 +293,8 @@ class Builder {
     return this.build(tree.kids[0]!, { ...place, frame }).pipe(
       Effect.tap(() => (tree.size % 3 === 0 ? Effect.fail(new Refused({ what: `saga${tree.id}` })) : Effect.void)),
       Effect.onExit((exit) => Effect.sync(() => void (frame.failed = Exit.isFailure(exit)))),
-      Saga.transaction(`saga${tree.id}`, { compensate })
+      Saga.transaction(`saga${tree.id}`, { compensate }),
+      Effect.onExit((exit) => Effect.sync(() => place.ledger.concluded(`saga${tree.id}`, frame, exit)))
     )
   }
 
@@ -295,12 +327,18 @@ class Builder {
   }
 
   private Supervisor(tree: Tree, place: Place): Said {
+    const made = this.inProcess.supervisors.get(tree.id) ?? this.supervisor(tree, place)
+    this.inProcess.supervisors.set(tree.id, made)
+    return Effect.provideService(made.run({ text: place.text }), CallPlace, place)
+  }
+
+  private supervisor(tree: Tree, place: Place): Worker {
     return Supervisor.make(`team${tree.id}`, {
       agents: [...this.agents(tree, place), this.worker(`spare${tree.id}`, tree.size)] as any,
       strategy: (["OneForOne", "OneForAll", "RestForOne"] as const)[tree.size % 3]!,
       intensity: { restarts: 1, within: "1 hour" },
       onFailure: { Refused: tree.size > 3 ? Directive.restart(Schedule.spaced("1 minute")) : Directive.reroute }
-    } as any).run({ text: place.text } as never) as Said
+    } as any) as unknown as Worker
   }
 
   private Router(tree: Tree, place: Place): Said {
@@ -319,17 +357,22 @@ class Builder {
     }).run({ text: place.text })
   }
 
+  /** The child is waited for, left to whoever ends first, or never heard of again. */
   private Fork(tree: Tree, place: Place): Said {
     const step = this.worker(`beside${tree.id}`, tree.size)
     return Effect.gen({ self: this }, function* () {
       const fiber = yield* Effect.forkChild(Step.keyed("forked")(this.build(tree.kids[0]!, place)))
+      if (tree.size > 5) return yield* step.run({ text: "beside" })
       const joined = Effect.gen(function* () {
         const exit = yield* Effect.exit(step.run({ text: "beside" }))
         return `${yield* Fiber.join(fiber)} ${yield* exit}`
       })
-      // A run ends with its program: a child that is not waited for would have no time to undo what it has done.
-      return yield* Effect.ensuring(joined, Fiber.interrupt(fiber))
+      return yield* tree.size > 2 ? joined : Effect.ensuring(joined, Fiber.interrupt(fiber))
     })
+  }
+
+  private Child(tree: Tree, { text }: Place): Said {
+    return this.inProcess.children.get(tree.id)!.run({ text })
   }
 
   private ByChance(tree: Tree, place: Place): Said {

@@ -7,6 +7,7 @@ export const simpleKinds = [
   "Reconciled",
   "Limited",
   "Undoable",
+  "Irreversible",
   "Sleep",
   "Receive",
   "Verify"
@@ -32,6 +33,7 @@ export const composedKinds = [
   "Router",
   "MapReduce",
   "Fork",
+  "Child",
   "ByChance",
   "ByTime"
 ] as const
@@ -110,6 +112,12 @@ export const smaller = (tree: Tree): ReadonlyArray<Tree> => {
 }
 
 export const countOf = (tree: Tree): number => tree.kids.reduce((sum, kid) => sum + countOf(kid), 1)
+
+/** Nodes that are orchestrations of their own. */
+export const childrenOf = (tree: Tree): ReadonlyArray<Tree> => [
+  ...(tree.kind === "Child" ? [tree] : []),
+  ...tree.kids.flatMap(childrenOf)
+]
 
 /** The program on one line, as a person reads it. */
 export const show = ({ id, kids, kind, size }: Tree): string =>

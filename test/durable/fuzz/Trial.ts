@@ -3,7 +3,8 @@ import { Cause, Effect, Exit, Stream } from "effect"
 import type { StoredEvent } from "../../../src/index.ts"
 import { Refused } from "../program.ts"
 import { CrashSweep, Simulation } from "../../../src/testing/index.ts"
-import { isDue, type Ledger, Ping, program } from "./Program.ts"
+import { isDue, type Ledger } from "./Ledger.ts"
+import { Ping, program } from "./Program.ts"
 import { type Draw, isCertain, type Tree } from "./Tree.ts"
 
 export interface Circumstances {
@@ -13,6 +14,8 @@ export interface Circumstances {
   readonly alwaysReplay: boolean
   /** After so many events of the run it is cancelled. */
   readonly cancelAfter: number | undefined
+  /** After so many events of the run it is paused, and resumed ten minutes later. */
+  readonly pauseAfter: number | undefined
 }
 
 export interface Report {
@@ -23,29 +26,47 @@ export interface Report {
   readonly mutations: number
 }
 
-export const calm: Circumstances = { seed: undefined, crashes: [], alwaysReplay: false, cancelAfter: undefined }
+export const calm: Circumstances = {
+  seed: undefined,
+  crashes: [],
+  alwaysReplay: false,
+  cancelAfter: undefined,
+  pauseAfter: undefined
+}
 
-const scenarioOf = (made: ReturnType<typeof program>, cancelAfter: number | undefined) =>
+const scenarioOf = (made: ReturnType<typeof program>, { cancelAfter, pauseAfter }: Circumstances) =>
   Effect.gen(function* () {
     const handle = yield* made.orchestration.start({})
-    const cancel =
-      cancelAfter === undefined
+    const after = <E>(count: number | undefined, command: Effect.Effect<void, E>) =>
+      count === undefined
         ? Effect.void
-        : handle.events.pipe(Stream.take(cancelAfter), Stream.runDrain, Effect.andThen(handle.cancel("for the test")))
+        : Effect.exit(handle.events.pipe(Stream.take(count), Stream.runDrain, Effect.andThen(command)))
     const pings = CrashSweep.sends(Ping, { by: "ann" }, { by: "bob" })(handle)
-    const driven = Effect.andThen(pings, Effect.andThen(Effect.exit(cancel), Effect.never))
+    const pausing = Effect.andThen(handle.pause, Effect.delay(handle.resume, "10 minutes"))
+    const driving = [
+      Effect.andThen(pings, after(cancelAfter, handle.cancel("for the test"))),
+      after(pauseAfter, pausing),
+      Effect.never
+    ]
+    const driven = Effect.andThen(Effect.all(driving, { concurrency: "unbounded" }), Effect.never)
     const exit = yield* Effect.exit(Effect.raceFirst(handle.await, driven))
-    return { exit, events: yield* Stream.runCollect(untilStuck(handle.events)) }
+    const runs = new Map<string, ReadonlyArray<StoredEvent>>()
+    for (const runId of made.ledgers.keys()) {
+      const { events } = yield* made.orchestration.handle(runId)
+      runs.set(runId, yield* Stream.runCollect(untilStuck(events)))
+    }
+    return { exit, runs }
   })
 
 /** A run that is blocked has no end. */
 const untilStuck = <E>(events: Stream.Stream<StoredEvent, E>) =>
   Stream.takeUntil(events, (event) => event.type === "RunBlocked")
 
-export const run = (tree: Tree, { alwaysReplay, cancelAfter, crashes, seed }: Circumstances): Effect.Effect<Report> =>
+export const run = (tree: Tree, world: Circumstances): Effect.Effect<Report> =>
   Effect.gen(function* () {
+    const { alwaysReplay, cancelAfter, crashes, seed } = world
     const made = program(tree)
-    const result = yield* Simulation.run({ layer: made.orchestration.layer }, scenarioOf(made, cancelAfter), {
+    const result = yield* Simulation.run({ layer: made.layer }, scenarioOf(made, world), {
       seed,
       crashes,
       ...(alwaysReplay ? { engine: { alwaysReplay } } : {})
@@ -56,8 +77,12 @@ export const run = (tree: Tree, { alwaysReplay, cancelAfter, crashes, seed }: Ci
       ...(typeof ended === "string"
         ? [ended]
         : [
-            ...unexpected(ended.exit, cancelAfter !== undefined),
-            ...unpaid(made.ledger(), ended.events),
+            ...unexpected(ended.exit, cancelAfter !== undefined, [...made.ledgers.values()]),
+            ...[...made.ledgers].flatMap(([runId, ledger]) => [
+              ...ledger.broken,
+              ...unpaid(ledger, ended.runs.get(runId) ?? [])
+            ]),
+            ...orphans(ended.runs),
             ...repeated(made.outside.calls)
           ])
     ]
@@ -71,7 +96,7 @@ export const run = (tree: Tree, { alwaysReplay, cancelAfter, crashes, seed }: Ci
 
 interface Ended {
   readonly exit: Exit.Exit<string, unknown>
-  readonly events: ReadonlyArray<StoredEvent>
+  readonly runs: ReadonlyMap<string, ReadonlyArray<StoredEvent>>
 }
 
 const endOf = ({ exit, waited }: Simulation.Result): Ended | string => {
@@ -83,10 +108,17 @@ const outcomeOf = (exit: Exit.Exit<string, unknown>): string =>
   Exit.isSuccess(exit) ? exit.value : String(Cause.squash(exit.cause))
 
 /** Of a run there are three ends: its answer, its typed failure, and, if asked for, its cancellation. */
-const unexpected = (exit: Exit.Exit<string, unknown>, cancelled: boolean): ReadonlyArray<string> => {
+const unexpected = (
+  exit: Exit.Exit<string, unknown>,
+  cancelled: boolean,
+  ledgers: ReadonlyArray<Ledger>
+): ReadonlyArray<string> => {
   if (Exit.isSuccess(exit)) return []
   const error = Cause.squash(exit.cause)
-  if (error instanceof Refused && error.what !== "CompensationFailed") return []
+  if (error instanceof Refused && !error.what.startsWith("Run")) {
+    const isDue = error.what !== "CompensationFailed" || ledgers.some(({ staysBehind }) => staysBehind)
+    return isDue ? [] : ["it could not undo everything"]
+  }
   if (cancelled && (error as { readonly _tag?: string })._tag === "RunCancelled") return []
   return [`it ended with ${String(error)}`]
 }
@@ -116,6 +148,19 @@ const unpaid = ({ debts }: Ledger, events: ReadonlyArray<StoredEvent>): Readonly
 
 const lastOf = (path: string | undefined): string | undefined => path?.split("/").at(-1)?.replace(/#\d+$/, "")
 
+/** A child whose outcome nobody waits for any more is cancelled. */
+const orphans = (runs: Ended["runs"]): ReadonlyArray<string> =>
+  [...runs].flatMap(([runId, events]) => {
+    const parentId = [...runs.keys()].findLast((other) => runId.startsWith(`${other}/`))
+    if (parentId === undefined) return []
+    const parent = runs.get(parentId)!
+    const path = runId.slice(parentId.length + 1)
+    const isHeard = parent.some(({ meta, type }) => meta.path === path && /^Step(Completed|Failed)$/.test(type))
+    const isCancelled = events.some(({ type }) => type === "RunCancelRequested")
+    const endsLater = events.at(-1)!.meta.timestamp > parent.at(-1)!.meta.timestamp
+    return !isHeard && !isCancelled && endsLater ? [`${runId} goes on without its parent`] : []
+  })
+
 /** What is not idempotent has its effect once. */
 const repeated = (calls: ReadonlyMap<string, number>): ReadonlyArray<string> =>
   [...calls].flatMap(([key, count]) => (key.startsWith("!") && count > 1 ? [`${key} ran ${count} times`] : []))
@@ -134,7 +179,8 @@ export const circumstances = (draw: Draw, mutations: number): Circumstances => {
     seed,
     crashes: kind === 0 ? [] : crashes,
     alwaysReplay: kind === 0,
-    cancelAfter: kind === 1 || (kind === 0 && draw(3) === 0) ? 1 + draw(mutations) : undefined
+    cancelAfter: kind === 1 || (kind === 0 && draw(3) === 0) ? 1 + draw(mutations) : undefined,
+    pauseAfter: draw(4) === 0 ? 1 + draw(mutations) : undefined
   }
 }
 

@@ -8,7 +8,8 @@
  *   `{ schemaVersion, data, meta }`; `dedup` marks events appended without an exact expectation, so that only they pay for
  *   an index of ids.
  *
- * How an append is fenced: a batch is one call of `tutti_append`, so one round trip and one transaction. It takes an
+ * How an append is fenced: a batch is one call of `tutti_append` (of `tutti_append_one`, if it is one event behind an exact
+ * version), so one round trip and one transaction. It takes an
  * advisory lock until its commit is visible, and only then reads the head of the log and the versions of its streams. So
  * nobody writes meanwhile, positions are gapless and become visible in their order, and conflicts are found before
  * anything is inserted. `UNIQUE (stream, version)` stands behind it.
@@ -21,12 +22,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
-import { Postgres, type PostgresError } from "../persistence/Postgres.ts"
+import { Postgres, type PostgresError, type PostgresValue } from "../persistence/Postgres.ts"
 import * as PostgresDocuments from "../persistence/PostgresDocuments.ts"
 import { toText } from "../persistence/PostgresText.ts"
-import { EventStoreDriver, tombstoneType } from "./EventStoreDriver.ts"
+import { type AppendRequest, EventStoreDriver, tombstoneType } from "./EventStoreDriver.ts"
 import { EventStoreError, StoreCorrupt, StoreUnavailable, VersionConflict } from "./EventStoreError.ts"
-import { Batch, numberOf } from "./PostgresBatch.ts"
+import { Batch, numberOf, singleOf } from "./PostgresBatch.ts"
 import * as PostgresReader from "./PostgresReader.ts"
 import * as PostgresTables from "./PostgresTables.ts"
 
@@ -140,20 +141,31 @@ class Writer {
 }
 
 const append = (postgres: Postgres["Service"], writer: Writer): EventStoreDriver["Service"]["append"] => {
-  const sql = `SELECT head, versions, answers FROM ${postgres.schema}.tutti_append(
+  const one = `SELECT ${postgres.schema}.tutti_append_one($1, $2, $3::bigint, $4, $5, $6)`
+  const many = `SELECT head, versions, answers FROM ${postgres.schema}.tutti_append(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::bigint)`
-  return Effect.fnUntraced(function* (requests) {
-    if (requests.length === 0) return []
-    const batch = new Batch(requests)
-    const parameters = batch.parameters(yield* Clock.currentTimeMillis)
+  const answerTo = (sql: string, parameters: ReadonlyArray<PostgresValue>) => {
     const once = Effect.suspend(() => postgres.run("append events", sql, [writer.name, ...parameters]))
-    const [row] = yield* postgres.patiently(Effect.onError(once, () => writer.rename)).pipe(
+    return postgres.patiently(Effect.onError(once, () => writer.rename)).pipe(
       // The fault of one request: the others of its batch shall not suffer for it.
       Effect.catchIf((error) => error.kind === "Invalid", Effect.die),
-      Effect.mapError(storeError)
+      Effect.mapBoth({ onSuccess: ([row]) => row!, onFailure: storeError })
     )
-    return batch.outcomes(row!)
+  }
+  const appendBatch = Effect.fnUntraced(function* (requests: ReadonlyArray<AppendRequest>) {
+    const batch = new Batch(requests)
+    return batch.outcomes(yield* answerTo(many, batch.parameters(yield* Clock.currentTimeMillis)))
   })
+  return (requests) => {
+    if (requests.length === 0) return Effect.succeed([])
+    const single = singleOf(requests)
+    if (single === undefined) return appendBatch(requests)
+    return Effect.flatMap(answerTo(one, single.parameters), ([position]) => {
+      const appended = { version: single.expected + 1, position: Number(position), duplicate: false }
+      // A batch tells why not: it may be there already.
+      return position === null ? appendBatch(requests) : Effect.succeed([appended])
+    })
+  }
 }
 
 /** After a lost connection: not more often than this. */

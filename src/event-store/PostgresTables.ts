@@ -47,7 +47,8 @@ export const migrations = (schema: string, channel: string): ReadonlyArray<Reado
       appendEach(schema),
       append(schema, { locked, channel }),
       remove(schema, locked)
-    ]
+    ],
+    [appendOne(schema, { locked, channel })]
   ]
 }
 
@@ -104,6 +105,37 @@ const append = (schema: string, { channel, locked }: { readonly locked: string; 
     SELECT head + n.ord, streams[n.k], versions[n.k] + n.distance, n.dedup = 1, n.type, n.id, n.body::json
     FROM unnest(owners, distances, dedups, types, ids, bodies) WITH ORDINALITY n(k, distance, dedup, type, id, body, ord);
     PERFORM pg_notify(${literal(channel)}, writer);
+  END $$`
+
+/**
+ * Appends one event behind an exact version: what a run that is alone does all the time, in half the time of a batch.
+ * Answers with its position. Null: that is not the version of the stream, and nothing was appended.
+ */
+const appendOne = (
+  schema: string,
+  { channel, locked }: { readonly locked: string; readonly channel: string }
+): string => `
+  CREATE FUNCTION ${schema}.tutti_append_one(
+    writer text, stream_name text, expected bigint, event_type text, event_id text, event_body text
+  ) RETURNS bigint ${settings} AS $$
+  DECLARE
+    head bigint;
+    known bigint;
+  BEGIN
+    ${locked}
+    IF expected = 0 THEN
+      INSERT INTO ${schema}.tutti_streams (name) VALUES (stream_name) ON CONFLICT DO NOTHING RETURNING id INTO known;
+    ELSE
+      SELECT s.id INTO known FROM ${schema}.tutti_streams s
+      WHERE s.name = stream_name AND NOT s.deleted
+        AND EXISTS (SELECT FROM ${schema}.tutti_events e WHERE e.stream = s.id AND e.version = expected)
+        AND NOT EXISTS (SELECT FROM ${schema}.tutti_events e WHERE e.stream = s.id AND e.version = expected + 1);
+    END IF;
+    IF known IS NULL THEN RETURN NULL; END IF;
+    INSERT INTO ${schema}.tutti_events (position, stream, version, dedup, type, id, body)
+    VALUES (head + 1, known, expected + 1, false, event_type, event_id, event_body::json);
+    PERFORM pg_notify(${literal(channel)}, writer);
+    RETURN head + 1;
   END $$`
 
 /** Finds the streams, and whether each is at the version that the batch needs. */

@@ -278,6 +278,11 @@ describe("appends of other processes", () => {
       yield* there.driver.append([request("s", "Any", "theirs")])
       yield* heard.woken(2)
       assert.strictEqual(heard.count(), 2)
+      // One event behind an exact version is appended by a function of its own.
+      yield* here.driver.append([request("s", 2, "mine again")])
+      yield* there.driver.append([request("s", 3, "theirs again")])
+      yield* heard.woken(3)
+      assert.strictEqual(heard.count(), 3)
     })
   )
 

@@ -14,22 +14,26 @@
  * nobody writes meanwhile, positions are gapless and become visible in their order, and conflicts are found before
  * anything is inserted. `UNIQUE (stream, version)` stands behind it.
  *
- * How other processes hear of it: `NOTIFY` in the same transaction, on a channel of the schema. A process whose connection
+ * How other processes hear of it: `NOTIFY` in the same transaction, on a channel of the schema, if anybody else listens
+ * (`PostgresAudience.ts`). A process whose connection
  * was lost listens again and looks at once; and it looks every `pollInterval` in any case.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import { Postgres, type PostgresError, type PostgresValue } from "../persistence/Postgres.ts"
 import * as PostgresDocuments from "../persistence/PostgresDocuments.ts"
 import { toText } from "../persistence/PostgresText.ts"
 import { type AppendRequest, EventStoreDriver, tombstoneType } from "./EventStoreDriver.ts"
 import { EventStoreError, StoreCorrupt, StoreUnavailable, VersionConflict } from "./EventStoreError.ts"
+import type { Message } from "./PostgresAudience.ts"
 import { Batch, numberOf, singleOf } from "./PostgresBatch.ts"
 import * as PostgresReader from "./PostgresReader.ts"
 import * as PostgresTables from "./PostgresTables.ts"
+import { PostgresWriter } from "./PostgresWriter.ts"
 
 /**
  * How the driver watches for other processes.
@@ -63,7 +67,8 @@ export const makeDriver = Effect.fnUntraced(function* (
   const attempt = (operation: string, { parameters, sql }: PostgresReader.Query) =>
     Effect.mapError(patiently(postgres.run(operation, sql, parameters)), storeError)
   const head = Effect.map(attempt("read the head of the log", PostgresReader.head(schema)), ([row]) => Number(row![0]))
-  const writer = new Writer(yield* Random.nextInt)
+  const pollInterval = Duration.fromInputUnsafe(options.pollInterval ?? "5 seconds")
+  const writer = new PostgresWriter(yield* Random.nextInt, 3 * Duration.toMillis(pollInterval))
 
   return EventStoreDriver.of({
     documents: true,
@@ -98,7 +103,7 @@ export const makeDriver = Effect.fnUntraced(function* (
             : Effect.fail(new VersionConflict({ stream, expected, actual: Number(actual) }))
         }
       ),
-    onForeignAppend: onForeignAppend(postgres, writer, Duration.fromInputUnsafe(options.pollInterval ?? "5 seconds"))
+    onForeignAppend: onForeignAppend(postgres, writer, pollInterval)
   })
 })
 
@@ -126,27 +131,15 @@ export const storeError = (error: PostgresError): EventStoreError => {
   })
 }
 
-/** The name that a driver signs its appends with, so that it need not wake for them. */
-class Writer {
-  private readonly number: number
-  private generation = 0
-  constructor(number: number) {
-    this.number = number
-  }
-  get name(): string {
-    return `${this.number}/${this.generation}`
-  }
-  /** An append that was not acknowledged may be in the log all the same, unheard of here: what it signed with is foreign. */
-  readonly rename = Effect.sync(() => void this.generation++)
-}
-
-const append = (postgres: Postgres["Service"], writer: Writer): EventStoreDriver["Service"]["append"] => {
+const append = (postgres: Postgres["Service"], writer: PostgresWriter): EventStoreDriver["Service"]["append"] => {
   const one = `SELECT ${postgres.schema}.tutti_append_one($1, $2, $3::bigint, $4, $5, $6)`
   const many = `SELECT head, versions, answers FROM ${postgres.schema}.tutti_append(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::bigint)`
   const answerTo = (sql: string, parameters: ReadonlyArray<PostgresValue>) => {
-    const once = Effect.suspend(() => postgres.run("append events", sql, [writer.name, ...parameters]))
-    return postgres.patiently(Effect.onError(once, () => writer.rename)).pipe(
+    const once = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      postgres.run("append events", sql, [writer.signature(now), ...parameters])
+    )
+    return writer.watching(postgres.patiently(Effect.onError(once, () => writer.rename))).pipe(
       // The fault of one request: the others of its batch shall not suffer for it.
       Effect.catchIf((error) => error.kind === "Invalid", Effect.die),
       Effect.mapBoth({ onSuccess: ([row]) => row!, onFailure: storeError })
@@ -173,19 +166,36 @@ const beforeListeningAgain = Duration.seconds(1)
 
 const onForeignAppend = (
   postgres: Postgres["Service"],
-  writer: Writer,
+  writer: PostgresWriter,
   pollInterval: Duration.Duration
 ): EventStoreDriver["Service"]["onForeignAppend"] =>
   Effect.fnUntraced(function* (wake) {
+    const clock = yield* Clock.Clock
+    // One word is like another: of those that cannot be said at once, few are kept.
+    const words = yield* Queue.dropping<Message>(8)
+    const speak = (message: Message) => void Queue.offerUnsafe(words, message)
+    yield* writer.listening({ wake, speak })
+    const say = (message: Message) => {
+      const payload = writer.audience.payload(message)
+      // Unsaid, others find out by looking.
+      return Effect.ignore(postgres.run("speak to listeners", "SELECT pg_notify($1, $2)", [postgres.channel, payload]))
+    }
     const listen = postgres
       .listen((payload) => {
-        if (payload !== writer.name) wake()
+        const now = clock.currentTimeMillisUnsafe()
+        if (payload === undefined) {
+          writer.audience.begins(now)
+          speak("asks")
+        } else if (writer.audience.hear(payload, now) === "asks") speak("answers")
+        if (payload === undefined || !writer.isOwn(payload)) wake()
       })
       .pipe(
+        Effect.ensuring(Effect.sync(() => writer.audience.ends())),
         Effect.catch((error) => Effect.logWarning("Could not listen for foreign appends", error)),
         Effect.andThen(Effect.sleep(beforeListeningAgain))
       )
-    const poll = Effect.andThen(Effect.sleep(pollInterval), Effect.sync(wake))
+    const poll = Effect.sleep(pollInterval).pipe(Effect.andThen(Effect.sync(wake)), Effect.andThen(say("answers")))
+    yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(words), say)))
     yield* Effect.forkScoped(Effect.forever(listen))
     yield* Effect.forkScoped(Effect.forever(poll))
   })

@@ -45,22 +45,36 @@ export const migrations = (schema: string, channel: string): ReadonlyArray<Reado
        )`,
       `CREATE UNIQUE INDEX tutti_events_dedup ON ${schema}.tutti_events (stream, id) WHERE dedup`,
       appendEach(schema),
-      append(schema, { locked, channel }),
+      append(schema, { locked, notify: notify(channel) }),
       remove(schema, locked)
     ],
-    [appendOne(schema, { locked, channel })]
+    [
+      append(schema, { locked, notify: notifyIfSigned(channel) }).replace("CREATE", "CREATE OR REPLACE"),
+      appendOne(schema, { locked, notify: notifyIfSigned(channel) })
+    ]
   ]
 }
 
+const notify = (channel: string): string => `PERFORM pg_notify(${literal(channel)}, writer);`
+
+/** Who does not sign, appends in silence. */
+const notifyIfSigned = (channel: string): string => `IF writer <> '' THEN ${notify(channel)} END IF;`
+
 /** Text as it stands in statements. */
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+/** What all functions that append begin and end with. */
+interface Clauses {
+  readonly locked: string
+  readonly notify: string
+}
 
 /**
  * Appends a batch. Streams are numbered by their place in `names`; `needed` is what all expectations of the batch come to
  * for each; `owners` and `distances` are each event's stream and its distance from the version of that stream. If all that holds,
  * a few statements append everything; if not, the requests are taken one by one.
  */
-const append = (schema: string, { channel, locked }: { readonly locked: string; readonly channel: string }): string => `
+const append = (schema: string, { locked, notify }: Clauses): string => `
   CREATE FUNCTION ${schema}.tutti_append(
     writer text, names text[], needed bigint[],
     owners bigint[], distances bigint[], dedups bigint[], types text[], ids text[], bodies text[],
@@ -87,7 +101,7 @@ const append = (schema: string, { channel, locked }: { readonly locked: string; 
     IF NOT coalesce(fits, false) THEN
       answers := ${schema}.tutti_append_each(head, names, targets, expected, sizes, types, ids, bodies,
         putters, collections, documents, contents, stored, expiries, now);
-      PERFORM pg_notify(${literal(channel)}, writer);
+      ${notify}
       RETURN;
     END IF;
 
@@ -104,17 +118,14 @@ const append = (schema: string, { channel, locked }: { readonly locked: string; 
     INSERT INTO ${schema}.tutti_events (position, stream, version, dedup, type, id, body)
     SELECT head + n.ord, streams[n.k], versions[n.k] + n.distance, n.dedup = 1, n.type, n.id, n.body::json
     FROM unnest(owners, distances, dedups, types, ids, bodies) WITH ORDINALITY n(k, distance, dedup, type, id, body, ord);
-    PERFORM pg_notify(${literal(channel)}, writer);
+    ${notify}
   END $$`
 
 /**
  * Appends one event behind an exact version: what a run that is alone does all the time, in half the time of a batch.
  * Answers with its position. Null: that is not the version of the stream, and nothing was appended.
  */
-const appendOne = (
-  schema: string,
-  { channel, locked }: { readonly locked: string; readonly channel: string }
-): string => `
+const appendOne = (schema: string, { locked, notify }: Clauses): string => `
   CREATE FUNCTION ${schema}.tutti_append_one(
     writer text, stream_name text, expected bigint, event_type text, event_id text, event_body text
   ) RETURNS bigint ${settings} AS $$
@@ -134,7 +145,7 @@ const appendOne = (
     IF known IS NULL THEN RETURN NULL; END IF;
     INSERT INTO ${schema}.tutti_events (position, stream, version, dedup, type, id, body)
     VALUES (head + 1, known, expected + 1, false, event_type, event_id, event_body::json);
-    PERFORM pg_notify(${literal(channel)}, writer);
+    ${notify}
     RETURN head + 1;
   END $$`
 

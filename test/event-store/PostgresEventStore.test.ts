@@ -1,6 +1,6 @@
 /** What is particular to the log in PostgreSQL. What it has in common with the others is in the conformance suite. */
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Redacted, References, Schedule, Schema } from "effect"
+import { Clock, Context, Deferred, Effect, Exit, Fiber, Layer, Redacted, References, Schedule, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import type * as Backend from "../../src/backends/Postgres.ts"
 import * as PostgresClient from "../../src/backends/PostgresClient.ts"
@@ -286,6 +286,74 @@ describe("appends of other processes", () => {
     })
   )
 
+  /** An append of the driver at a time when everybody has long since answered. */
+  const later = (driver: EventStoreDriver["Service"], request: AppendRequest) =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const currentTimeMillisUnsafe = () => clock.currentTimeMillisUnsafe() + 60_000
+      const shifted: Clock.Clock = Object.assign(Object.create(clock), {
+        currentTimeMillisUnsafe,
+        currentTimeMillis: Effect.sync(currentTimeMillisUnsafe)
+      })
+      return yield* Effect.provideService(driver.append([request]), Clock.Clock, shifted)
+    })
+
+  it.live("are not announced as long as nobody else listens", () =>
+    Effect.gen(function* () {
+      const options = { ...(yield* temporarySchema), pollInterval: "1 second" as const }
+      const [here, there] = [yield* open(options), yield* open(options)]
+      const heard: Array<string> = []
+      yield* Effect.forkScoped(
+        Effect.ignore(there.postgres.listen((payload) => void heard.push(payload === undefined ? "begin" : payload)))
+      )
+      yield* eventually(
+        Effect.sync(() => heard.length),
+        (count) => count === 1
+      )
+      yield* counting(here.driver)
+      yield* later(here.driver, request("s", "Any", "in silence"))
+      yield* later(here.driver, request("s", 1, "in silence, too"))
+      yield* there.driver.append([request("s", "Any", "announced")])
+      const appends = yield* eventually(
+        Effect.sync(() => heard.filter((payload) => !/^(begin|\?.*|!.*)$/.test(payload))),
+        (payloads) => payloads.length > 0
+      )
+      // In the order of commits: what came before would have been heard before.
+      assert.lengthOf(appends, 1)
+      assert.lengthOf(yield* here.driver.readAll({ after: 0, max: 9 }), 3)
+    })
+  )
+
+  it.live("a listener says every so often that it is there", () =>
+    Effect.gen(function* () {
+      const options = { ...(yield* temporarySchema), pollInterval: "20 millis" as const }
+      const [here, there] = [yield* open(options), yield* open(options)]
+      const heard: Array<string> = []
+      yield* Effect.forkScoped(Effect.ignore(there.postgres.listen((payload) => void heard.push(payload ?? ""))))
+      yield* counting(here.driver)
+      yield* eventually(
+        Effect.sync(() => heard.filter((payload) => payload.startsWith("!")).length),
+        (count) => count >= 3
+      )
+    })
+  )
+
+  it.live("are announced to who begins to listen later, and what he may have missed as well", () =>
+    Effect.gen(function* () {
+      const options = { ...(yield* temporarySchema), pollInterval: "1 day" as const }
+      const [here, there] = [yield* open(options), yield* open(options)]
+      yield* counting(here.driver)
+      yield* later(here.driver, request("s", "Any", "in silence"))
+      const heard = yield* counting(there.driver)
+      // He asks, and the answer makes him look again.
+      yield* heard.woken(2)
+      yield* later(here.driver, request("s", 1, "announced"))
+      yield* heard.woken(3)
+      yield* later(here.driver, request("s", "Any", "announced, too"))
+      yield* heard.woken(4)
+    })
+  )
+
   it.live("are heard again after the connection was terminated, and looked for at once", () =>
     Effect.gen(function* () {
       const options = { ...(yield* temporarySchema), pollInterval: "1 day" as const }
@@ -320,16 +388,14 @@ describe("appends of other processes", () => {
       const heard = yield* counting(driver)
       const direct = yield* open(through(server.port))
       // Holds the append back, so that its connection is lost while it is under way.
-      const held = yield* Deferred.make<void>()
-      const lock = direct.sql
-        .withTransaction(
-          Effect.andThen(
-            direct.sql`SELECT pg_advisory_xact_lock(hashtextextended(${`${direct.postgres.channel}/append`}, 0))`,
-            Deferred.await(held)
-          )
-        )
-        .pipe(Effect.forkChild({ startImmediately: true }))
-      const holder = yield* lock
+      const [locked, held] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const key = `${direct.postgres.channel}/append`
+      const lock = direct.sql`SELECT pg_advisory_xact_lock(hashtextextended(${key}, 0))`.pipe(
+        Effect.andThen(Deferred.succeed(locked, undefined)),
+        Effect.andThen(Deferred.await(held))
+      )
+      const holder = yield* Effect.forkChild(direct.sql.withTransaction(lock))
+      yield* Deferred.await(locked)
       const waits = direct.sql<{ count: bigint }>`SELECT count(*) FROM pg_stat_activity
         WHERE wait_event = 'advisory'`
       const lost = yield* Effect.forkChild(Effect.exit(driver.append([request("s", "Any", "lost")])))

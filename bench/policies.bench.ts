@@ -1,11 +1,11 @@
 /** What each policy costs around an effect that does nothing, beside the effect itself. Outside any run. */
 import { Effect } from "effect"
-import { Breaker, Budget, Bulkhead, Deadline, Fallback, Hedge, RateLimiter, Retry, Timeout } from "tutti"
+import { Breaker, Budget, Bulkhead, Deadline, Fallback, Hedge, RateLimiter, Retry, SharedBreaker, Timeout } from "tutti"
 import { compare, microsEach, printMachine } from "./harness.ts"
 
 const calls = 10_000
 
-const each = <E>(call: Effect.Effect<unknown, E, RateLimiter.RateLimits>) => {
+const each = <E>(call: Effect.Effect<unknown, E, RateLimiter.RateLimits | SharedBreaker.Circuits>) => {
   const all = Effect.suspend(() => {
     let done = 0
     const body = () => {
@@ -13,7 +13,7 @@ const each = <E>(call: Effect.Effect<unknown, E, RateLimiter.RateLimits>) => {
       return call
     }
     return Effect.whileLoop({ while: () => done < calls, body, step: () => {} })
-  }).pipe(Effect.provide(RateLimiter.layerMemory))
+  }).pipe(Effect.provide([RateLimiter.layerMemory, SharedBreaker.layerMemory]))
   return async () => 1000 * (await microsEach(calls, () => Effect.runPromise(all)))
 }
 
@@ -21,6 +21,7 @@ const reference = "the effect itself"
 // It ends at once, and yet is not an exit, which some operators take a short way with.
 const effect = Effect.suspend(() => Effect.succeed(1))
 const circuit = Breaker.make("bench", { trip: Breaker.consecutive(5), openFor: "1 second" })
+const shared = SharedBreaker.make("bench", { trip: Breaker.consecutive(5), openFor: "1 second" })
 const limit = RateLimiter.make("bench", { limit: 1_000_000_000, window: "1 second" })
 
 const policies = {
@@ -33,6 +34,7 @@ const policies = {
   "Fallback.value": effect.pipe(Fallback.value(0)),
   "Hedge.after": effect.pipe(Hedge.after("1 minute")),
   "Breaker.protect": effect.pipe(Breaker.protect(circuit)),
+  "SharedBreaker.protect, in memory": effect.pipe(SharedBreaker.protect(shared)),
   "Budget.charge, outside any budget": effect.pipe(Budget.charge({ reserve: { tokens: 1 } }))
 }
 

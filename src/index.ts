@@ -97,6 +97,7 @@ export * as Hedge from "./policies/Hedge.ts"
 export * as Policy from "./policies/Policy.ts"
 export * as RateLimiter from "./policies/RateLimiter.ts"
 export * as Retry from "./policies/Retry.ts"
+export * as SharedBreaker from "./policies/SharedBreaker.ts"
 export * as Timeout from "./policies/Timeout.ts"
 
 // What it is for

@@ -4,8 +4,8 @@
  * Calls to something that keeps failing are refused at once, with `CircuitOpen`, until it has had time to recover; then
  * a few probes decide whether it has. The rules are the pure machine of `Circuit`.
  *
- * **When to use** For calls that cost microseconds, or one process. `effect/persistence/CircuitBreaker` shares its
- * state through Redis, at some ten microseconds a call; `Policy.make` puts it around an agent.
+ * **When to use** For calls that cost microseconds, or one process. The circuits of a `SharedBreaker` belong to all
+ * processes, at some twenty microseconds and two round trips a call.
  *
  * Invariants (checked by `test/policies/Breaker.test.ts`):
  *
@@ -26,7 +26,6 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
-import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -37,6 +36,8 @@ import type * as Stream from "effect/Stream"
 import type * as Agent from "../core/Agent.ts"
 import { Broadcast } from "./Broadcast.ts"
 import * as Circuit from "./Circuit.ts"
+import * as CircuitTransition from "./CircuitTransition.ts"
+import type { Transition } from "./CircuitTransition.ts"
 import * as Decision from "./Decision.ts"
 import * as Policy from "./Policy.ts"
 
@@ -134,20 +135,7 @@ export const outcome = (
   return Cause.hasInterruptsOnly(exit.cause) ? "Ignored" : "Failure"
 }
 
-/**
- * A circuit went from one state to another.
- *
- * @category models
- * @stability experimental
- * @since 0.1.0
- */
-export interface Transition {
-  /** The breaker's name; of a key, the name of all and the key: `hosts/example.org`. */
-  readonly breaker: string
-  readonly from: Circuit.State["_tag"]
-  readonly to: Circuit.State["_tag"]
-  readonly at: DateTime.Utc
-}
+export type { Transition } from "./CircuitTransition.ts"
 
 /**
  * A named breaker: give the same one to every call of the same callee.
@@ -165,11 +153,8 @@ export interface Breaker<in E = unknown> {
   readonly transitions: Stream.Stream<Transition>
 }
 
-/** What circuits of one name have in common. */
-interface Group {
-  readonly name: string
-  readonly broadcast: Broadcast<Transition>
-  /** How many of them are not closed. */
+interface Group extends CircuitTransition.Group {
+  /** How many of its circuits are not closed. */
   notClosed: number
 }
 
@@ -267,7 +252,6 @@ const forget = (cell: Cell): void => {
   if (cell.state._tag !== "Closed") cell.group.notClosed--
 }
 
-const transitionsTotal = Metric.counter("tutti_breaker_transitions_total", { incremental: true })
 const notClosed = Metric.gauge("tutti_breaker_not_closed", {
   description: "Circuits of this breaker that are open or half open."
 })
@@ -284,22 +268,8 @@ const become = (
   if (from === state._tag || cell.isForgotten) return undefined
   if (from === "Closed") group.notClosed++
   if (state._tag === "Closed") group.notClosed--
-  const attributes = { breaker: group.name }
-  Metric.withAttributes(transitionsTotal, { ...attributes, to: state._tag }).updateUnsafe(1, context)
-  Metric.withAttributes(notClosed, attributes).updateUnsafe(group.notClosed, context)
-  group.broadcast.publish({ breaker: name, from, to: state._tag, at: DateTime.makeUnsafe(now) })
-  return log(name, state)
-}
-
-const log = (name: string, state: Circuit.State): Effect.Effect<void> => {
-  switch (state._tag) {
-    case "Open":
-      return Effect.logWarning(`The circuit of "${name}" opened.`)
-    case "HalfOpen":
-      return Effect.logDebug(`The circuit of "${name}" lets a probe through.`)
-    case "Closed":
-      return Effect.logInfo(`The circuit of "${name}" closed.`)
-  }
+  Metric.withAttributes(notClosed, { breaker: group.name }).updateUnsafe(group.notClosed, context)
+  return CircuitTransition.announce(group, { breaker: name, from, to: state._tag, now }, context)
 }
 
 /** `null`: admitted. Otherwise milliseconds until the next try may go through. */

@@ -20,6 +20,7 @@ import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Agent from "../core/Agent.ts"
 import * as DurableRetry from "../core/DurableRetry.ts"
+import * as ErrorField from "./ErrorField.ts"
 import type * as Policy from "./Policy.ts"
 
 /**
@@ -102,16 +103,7 @@ const positive = (what: string, input: Duration.Input): Duration.Duration => {
 const acceptance = ({ on, while: accepted }: Options<any, any>) => {
   const tags = on === undefined ? undefined : new Set<unknown>(on)
   return (error: unknown): boolean =>
-    (tags === undefined || tags.has(fieldOf(error, "_tag"))) && (accepted === undefined || accepted(error))
-}
-
-const fieldOf = (error: unknown, field: string): unknown =>
-  typeof error === "object" && error !== null && field in error ? (error as Record<string, unknown>)[field] : undefined
-
-/** How long the error asks to be left alone. */
-const retryAfter = (error: unknown): Duration.Duration => {
-  const asked = fieldOf(error, "retryAfter")
-  return Duration.isDuration(asked) ? asked : Duration.zero
+    (tags === undefined || tags.has(ErrorField.of(error, "_tag"))) && (accepted === undefined || accepted(error))
 }
 
 /**
@@ -133,14 +125,14 @@ export const schedule = <E = unknown, const Tag extends string = never>(
   return Schedule.exponential(rules.base, rules.factor).pipe(
     Schedule.setInputType<E>(),
     Schedule.modifyDelay(({ duration, input }) =>
-      Effect.succeed(Duration.max(Duration.min(duration, rules.cap), retryAfter(input)))
+      Effect.succeed(Duration.max(Duration.min(duration, rules.cap), ErrorField.retryAfter(input)))
     ),
     // T5: before chance comes in.
     Schedule.while(
       ({ attempt, duration, elapsed, input }) =>
         attempt < rules.attempts && elapsed + Duration.toMillis(duration) <= rules.elapsed && rules.accepts(input)
     ),
-    Schedule.modifyDelay(({ duration, input }) => jittered(duration, retryAfter(input), rules.jitter))
+    Schedule.modifyDelay(({ duration, input }) => jittered(duration, ErrorField.retryAfter(input), rules.jitter))
   )
 }
 

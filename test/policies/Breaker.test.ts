@@ -1,13 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Deferred, Duration, Effect, Fiber, Layer, Metric, Schedule, Schema, Stream } from "effect"
-import { CircuitBreaker } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/backends/Memory.ts"
 import * as Agent from "../../src/core/Agent.ts"
 import * as Task from "../../src/core/Task.ts"
 import * as Orchestration from "../../src/durable/Orchestration.ts"
 import * as Breaker from "../../src/policies/Breaker.ts"
-import * as Policy from "../../src/policies/Policy.ts"
 import { heldRun } from "./heldRun.ts"
 
 class Down extends Schema.TaggedError<Down>()("Down", {}) {}
@@ -272,28 +270,6 @@ describe("Breaker", () => {
       while (heard.length === 0) yield* Effect.yieldNow
       assert.deepStrictEqual(heard, ["0 few/a Closed Open"])
     })
-  )
-
-  it.effect("a breaker that processes share is Effect's, put around an agent by a policy", () =>
-    Effect.gen(function* () {
-      const pay = Agent.make("pay", {
-        task: Task.make("Pay", { input: {}, output: {}, error: Down }),
-        run: () => Effect.fail(new Down())
-      })
-      // #region shared
-      const circuits = yield* CircuitBreaker.make({
-        tripPolicy: CircuitBreaker.consecutive(5),
-        openDuration: "30 seconds"
-      })
-      const sharedBreaker = Policy.make({
-        errors: CircuitBreaker.CircuitBreakerError,
-        around: (effect) => circuits.execute(effect, { key: "stripe" })
-      })
-      const safely = pay.pipe(sharedBreaker)
-      // #endregion
-      for (let n = 0; n < 5; n++) assert.strictEqual((yield* Effect.flip(safely.run({})))._tag, "Down")
-      assert.strictEqual((yield* Effect.flip(safely.run({})))._tag, "CircuitBreakerError")
-    }).pipe(Effect.scoped, Effect.provide(CircuitBreaker.layerStoreMemory()))
   )
 
   it("rules that cannot hold are refused when they are written", () => {

@@ -141,8 +141,7 @@ const afterInterruption = Number.MAX_SAFE_INTEGER - 2
  *   deadline are: put `exempt` around what must not be cut short.
  * - After a crash the step that was under way begins again even if the deadline has passed meanwhile; it is interrupted at
  *   once.
- * - A child run has deadlines of its own: tell it `current` in its input. That of its parent cancels it, but not if the parent
- *   crashes at that very moment.
+ * - A child run has deadlines of its own: tell it `current` in its input. That of its parent cancels it.
  *
  * **Errors** `DeadlineExceeded` — this deadline passed before the call had ended.
  *

@@ -22,12 +22,14 @@ import {
   Hedge,
   Hierarchy,
   MapReduce,
+  Pattern,
   Pipeline,
   Race,
   RateLimiter,
   Retry,
   Router,
   Saga,
+  SharedBreaker,
   Supervisor,
   Swarm,
   TaskGraph,
@@ -52,6 +54,20 @@ const fromText = Agent.mapInput((text: string): Line => ({ text }))
 const as = (name: string, inner: Player): Player => Agent.compose(name, { run: inner.run })
 
 const unhurried = Duration.days(30)
+
+/** A pattern made with what is public. */
+const Relay = Pattern.make("Relay", {
+  options: { separator: Schema.String },
+  slots: { runners: Pattern.list() },
+  build:
+    ({ runners, separator }) =>
+    ({ text }: Line) =>
+      runners.reduce(
+        (said: Effect.Effect<string, any, any>, runner) =>
+          Effect.flatMap(said, (text) => runner.run({ text: text + separator })),
+        Effect.succeed(text)
+      ) as Effect.Effect<string, Pattern.SlotError<"runners">, Pattern.SlotServices<"runners">>
+})
 
 export const patterns: ReadonlyArray<Entry> = [
   {
@@ -265,6 +281,10 @@ export const patterns: ReadonlyArray<Entry> = [
     }
   },
   {
+    name: "Pattern",
+    wrap: (name, inner, stage) => player(Relay.make(name, { separator: ", ", runners: [inner, stage.leaf("last")] }))
+  },
+  {
     name: "Approval",
     needsRun: true,
     wrap: (name, inner, stage) => {
@@ -311,6 +331,16 @@ export const policies: ReadonlyArray<Entry> = [
       player(
         as(name, inner).pipe(
           Breaker.protect(Breaker.make(name, { trip: Breaker.consecutive(1000), openFor: "1 hour" }))
+        )
+      )
+  },
+  {
+    name: "SharedBreaker",
+    wrap: (name, inner) =>
+      player(
+        as(name, inner).pipe(
+          SharedBreaker.protect(SharedBreaker.make(name, { trip: Breaker.consecutive(1000), openFor: "1 hour" })),
+          Agent.provide(SharedBreaker.layerMemory)
         )
       )
   },

@@ -9,7 +9,7 @@ import type * as Run from "../core/Run.ts"
 import type * as Task from "../core/Task.ts"
 import type { RunEnd } from "./RunEnd.ts"
 import { RunCancelled } from "./RunError.ts"
-import { decodeDefect } from "./StepExecution.ts"
+import * as AnyError from "../core/AnyError.ts"
 
 /** The input does not match the orchestration's schema; nothing was started. */
 export class InvalidInput extends Schema.TaggedError<InvalidInput>()("InvalidInput", {
@@ -80,6 +80,6 @@ export const outcomeOf = (codec: OrchestrationCodec, runId: string, end: RunEnd)
             Effect.sync(() => orDie(codec.decodeError(end.data.error))),
             Effect.fail
           )
-        : Effect.die(decodeDefect(end.data.defect))
+        : Effect.die(AnyError.decode(end.data.defect ?? null))
   }
 }

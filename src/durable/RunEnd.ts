@@ -2,7 +2,7 @@
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type * as Schema from "effect/Schema"
-import { encodeDefect } from "./StepExecution.ts"
+import * as AnyError from "../core/AnyError.ts"
 
 export interface RunEnd {
   readonly type: "RunCompleted" | "RunFailed" | "RunCancelled"
@@ -26,5 +26,5 @@ export const ofExit = (
     const { reason } = cancelRequested
     return { type: "RunCancelled", data: reason === undefined ? {} : { reason } }
   }
-  return { type: "RunFailed", data: { defect: encodeDefect(Cause.squash(exit.cause)) as Schema.Json } }
+  return { type: "RunFailed", data: { defect: AnyError.encode(Cause.squash(exit.cause)) } }
 }

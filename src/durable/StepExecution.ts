@@ -11,16 +11,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
-import * as SchemaParser from "effect/SchemaParser"
+import * as AnyError from "../core/AnyError.ts"
 import * as Run from "../core/Run.ts"
 import { sleepUntil } from "./Alarm.ts"
 import type { Entry, Unfinished } from "./RunHistory.ts"
 import type { RunJournal } from "./RunJournal.ts"
-
-const defects = Schema.toCodecJson(Schema.Defect())
-export const encodeDefect = SchemaParser.encodeUnknownSync(defects)
-export const decodeDefect = SchemaParser.decodeUnknownSync(defects)
 
 /** The run, as its steps need it. */
 export interface Host {
@@ -157,7 +152,7 @@ const failed = <A, E, R>(call: StepCall<A, E, R>, cause: Cause.Cause<E>): Effect
   const outcome =
     encoded !== undefined && Exit.isSuccess(encoded)
       ? { digest: call.digest, error: encoded.value }
-      : { digest: call.digest, defect: encodeDefect(Cause.squash(cause)) }
+      : { digest: call.digest, defect: AnyError.encode(Cause.squash(cause)) }
   const { host, path, spec } = call
   return host.journal.record({ type: "StepFailed", path, data: outcome }, () => {
     host.ended(spec)
@@ -177,7 +172,7 @@ export const answer = <A, E>(
     return Exit.isSuccess(value) ? Effect.succeed(value.value) : undefined
   }
   if (entry.type !== "StepFailed") return undefined
-  if (!("error" in entry.data)) return Effect.die(decodeDefect(entry.data.defect))
+  if (!("error" in entry.data)) return Effect.die(AnyError.decode(entry.data.defect))
   const error = spec.codec.decodeError(entry.data.error)
   return Exit.isSuccess(error) ? Effect.fail(error.value) : undefined
 }

@@ -5,6 +5,7 @@
  * idempotency key: `effects` is what the outside world then holds, in any order.
  */
 import { Cause, Effect, Exit, Layer, Schedule, Schema } from "effect"
+import * as AnyError from "../../src/core/AnyError.ts"
 import type { Engine, RunHandle } from "../../src/index.ts"
 import { Agent, Orchestration, Task } from "../../src/index.ts"
 
@@ -117,4 +118,4 @@ export const define = (
 
 /** An outcome without stack traces. */
 export const plainExit = (exit: Exit.Exit<unknown, unknown>): unknown =>
-  Exit.isSuccess(exit) ? { success: exit.value } : { failure: String(Cause.squash(exit.cause)) }
+  Exit.isSuccess(exit) ? { success: exit.value } : { failure: AnyError.encode(Cause.squash(exit.cause)) }

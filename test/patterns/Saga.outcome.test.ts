@@ -66,7 +66,8 @@ describe("a compensation that fails", () => {
         decoded.notUndone.map(({ step }) => step),
         ["a"]
       )
-      assert.strictEqual((decoded.cause as Error).name, "SoldOut")
+      assert.include(decoded.cause, { name: "SoldOut", _tag: "SoldOut" })
+      assert.strictEqual(decoded.message, (error as Saga.CompensationFailed).message)
     })
   )
 })

@@ -14,6 +14,7 @@ import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import { AnyError } from "../../core/AnyError.ts"
 import * as PatternEvent from "../../core/PatternEvent.ts"
 import * as Run from "../../core/Run.ts"
 import * as Breaker from "../../policies/Breaker.ts"
@@ -193,7 +194,7 @@ const gaveUp = (
 
 const Interruption = Schema.Union([
   Schema.TaggedStruct("Restarted", { error: Schema.String }),
-  Schema.TaggedStruct("GaveUp", { worker: Schema.String, cause: Schema.Defect() })
+  Schema.TaggedStruct("GaveUp", { worker: Schema.String, cause: AnyError })
 ])
 
 const interruption = Decision.make<Team.Interruption>("interrupt", Interruption)

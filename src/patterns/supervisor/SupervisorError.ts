@@ -1,6 +1,7 @@
 /** How a supervised call can fail, beyond the failures of its agents. */
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
+import { AnyError } from "../../core/AnyError.ts"
 
 /** The agents failed too often: every call in flight under the supervisor ends so. */
 export class RestartsExceeded extends Schema.TaggedError<RestartsExceeded>()("RestartsExceeded", {
@@ -10,7 +11,7 @@ export class RestartsExceeded extends Schema.TaggedError<RestartsExceeded>()("Re
   within: Schema.DurationFromMillis,
   worker: Schema.String,
   /** The failure after which one restart more would have been needed. */
-  cause: Schema.Defect()
+  cause: AnyError
 }) {
   override get message(): string {
     return `Supervisor "${this.supervisor}" gave up: "${this.worker}" failed again after ${this.restarts} restarts within ${Duration.format(this.within)}.`

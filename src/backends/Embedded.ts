@@ -10,6 +10,7 @@
  * Several processes may share the file: their appends are fenced as those of
  * one, and their subscribers see each other's events within `pollInterval`.
  */
+import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as JournalEngine from "../durable/JournalEngine.ts"
@@ -55,6 +56,17 @@ export type Services = Deployment.Services
  */
 export const layer = (options: Options): Layer.Layer<Services, EventStoreError | EngineError> =>
   Deployment.make(stores(options), options.engine)
+
+/**
+ * As `layer`, with `filename` from `TUTTI_SQLITE_FILE` of the configuration.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (
+  options: Omit<Options, "filename"> = {}
+): Layer.Layer<Services, EventStoreError | EngineError | Config.ConfigError> =>
+  Layer.unwrap(Effect.map(Config.NonEmptyString("TUTTI_SQLITE_FILE"), (filename) => layer({ ...options, filename })))
 
 /**
  * The stores of a deployment, without an engine: to look at runs without taking part.

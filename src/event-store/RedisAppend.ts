@@ -11,6 +11,7 @@ import * as Documents from "../persistence/RedisDocuments.ts"
 import type { EncodedEvent, ExpectedVersion, StreamId } from "./Envelope.ts"
 import { type AppendOutcome, type AppendRequest, exactVersion } from "./EventStoreDriver.ts"
 import { DocumentConflict, StreamDeleted, VersionConflict } from "./EventStoreError.ts"
+import * as RedisAudience from "./RedisAudience.ts"
 
 /**
  * How a script knows streams. `load` finds a stream or makes an empty one, `idAt` and `positionAt` look at one of its
@@ -60,7 +61,8 @@ local function arg() at = at + 1 return ARGV[at] end
 ${streams}
 local now = tonumber(arg())
 ${Documents.lua}
-local source = arg()
+${RedisAudience.lua}
+local source, announce = arg(), hasAudience(arg())
 local head = redis.call('GET', KEYS[1])
 if not head and redis.call('EXISTS', log) == 1 then
   return redis.error_reply('TUTTI the head of the log is gone: keys below the prefix were removed or evicted')
@@ -153,7 +155,7 @@ end
 flush('')
 if #writes > 0 then
   redis.call('SET', KEYS[1], string.format('%.0f', head))
-  redis.call('PUBLISH', prefix .. ':appended', source)
+  if announce then redis.call('PUBLISH', channel, source) end
 end
 return answers`
 
@@ -192,7 +194,9 @@ export const encode = (
 /** An expectation as scripts know it. */
 export const expectation = (expected: ExpectedVersion): string => String(exactVersion(expected) ?? expected)
 
-const bodyOf = ({ data, meta, schemaVersion }: EncodedEvent): string => JSON.stringify([schemaVersion, data, meta])
+/** What an entry keeps of an event besides its envelope's names. */
+export const bodyOf = ({ data, meta, schemaVersion }: EncodedEvent): string =>
+  JSON.stringify([schemaVersion, data, meta])
 
 /** What the script's numbers mean. */
 export const decode = (

@@ -8,10 +8,11 @@
  * - `:head` string: the highest position given
  * - `:stream:<name>` list: how many events were forgotten (or `x`: deleted), then the position of each that is kept
  * - `:dedup:<name>` hash: event id → version, of events appended without an exact expectation: only they pay for it
- * - `:appended` channel: who appended, so that other processes wake
+ * - `:appended` channel: who appended, so that other processes wake; silent while nobody else listens (`RedisAudience.ts`)
  *
- * An append is one script (`RedisAppend.ts`): Redis runs one at a time, so positions become visible in their order. The
- * same append again finds the ids of the first and writes nothing; so it may be repeated when its connection died.
+ * An append is one script: Redis runs one at a time, so positions become visible in their order. A batch behind exact
+ * versions goes through `RedisExactAppend.ts`, all else, and what that one refuses, through `RedisAppend.ts`. The same
+ * append again finds the ids of the first and writes nothing; so it may be repeated when its connection died.
  *
  * Nothing is removed from the log but by `truncateBefore` and `delete`. Redis frees the room of entries once all of the
  * about 100 that lie together are gone.
@@ -35,6 +36,8 @@ import type { ExpectedVersion, StreamId, StreamVersion } from "./Envelope.ts"
 import { type AppendOutcome, type AppendRequest, EventStoreDriver } from "./EventStoreDriver.ts"
 import { EventStoreError, StoreCorrupt, StoreUnavailable, StreamDeleted, VersionConflict } from "./EventStoreError.ts"
 import * as RedisAppend from "./RedisAppend.ts"
+import { RedisAudience } from "./RedisAudience.ts"
+import * as RedisExactAppend from "./RedisExactAppend.ts"
 import { RedisReader } from "./RedisReader.ts"
 
 /**
@@ -129,7 +132,8 @@ export const makeDriver = Effect.fnUntraced(function* (
   const attempt = <A>(operation: string, effect: Effect.Effect<A, Client.RedisError>) =>
     Effect.mapError(patiently(effect), storeError(operation))
 
-  const append = appender(redis, documents, source)
+  const audience = new RedisAudience(redis)
+  const append = appender({ redis, documents, audience, source })
 
   return EventStoreDriver.of({
     documents: true,
@@ -137,7 +141,10 @@ export const makeDriver = Effect.fnUntraced(function* (
     append: (requests) =>
       requests.reduce((sum, { events }) => sum + events.length, 0) > RedisAppend.maxEvents
         ? Effect.fail(tooLarge)
-        : attempt("append events", append(requests)),
+        : attempt(
+            "append events",
+            Effect.tapError(append(requests), () => audience.doubted)
+          ),
     read: (stream, read) =>
       Effect.flatMap(attempt("read a stream", reader.read(stream, read)), (events) =>
         events === undefined ? deleted(stream) : Effect.succeed(events)
@@ -161,10 +168,15 @@ export const makeDriver = Effect.fnUntraced(function* (
       )
     },
     onForeignAppend: Effect.fnUntraced(function* (wake) {
-      const foreign = (message: string) => {
+      const channel = `${prefix}:appended`
+      const messages = Effect.tap(redis.subscribe(channel), () => audience.joined)
+      // Others may not have been told of what was appended before.
+      const again = Effect.andThen(audience.trusted, Effect.ignore(redis.send("PUBLISH", channel, source)))
+      const hear = (message: string) => {
         if (message !== source) wake()
+        return message === "" ? again : Effect.void
       }
-      yield* Effect.forkScoped(listen(redis, `${prefix}:appended`, foreign))
+      yield* Effect.forkScoped(listen(messages, hear))
       yield* Effect.forkScoped(poll(reader.head, Duration.fromInputUnsafe(options.pollInterval ?? "5 seconds"), wake))
     })
   })
@@ -179,31 +191,49 @@ export const makeDriver = Effect.fnUntraced(function* (
 export const layerDriver = (options?: Options): Layer.Layer<EventStoreDriver, never, Client.Redis> =>
   Layer.effect(EventStoreDriver, makeDriver(options))
 
-const appender =
-  (redis: Client.Redis["Service"], documents: RedisDocuments, source: string) =>
-  (requests: ReadonlyArray<AppendRequest>): Effect.Effect<ReadonlyArray<AppendOutcome>, Client.RedisError> =>
+interface Writer {
+  readonly redis: Client.Redis["Service"]
+  readonly documents: RedisDocuments
+  readonly audience: RedisAudience
+  /** Who appends, as others hear it. */
+  readonly source: string
+}
+
+const appender = ({ audience, documents, redis, source }: Writer) => {
+  const key = `${documents.prefix}:head`
+  const appendExact = Client.resident<number>(redis, RedisExactAppend.lua)
+  const decide = (
+    requests: ReadonlyArray<AppendRequest>
+  ): Effect.Effect<ReadonlyArray<AppendOutcome>, Client.RedisError> =>
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       while (true) {
         const args = RedisAppend.encode(requests, (puts) => documents.encode(puts))
-        const answers = yield* redis.eval(RedisAppend.script)(`${documents.prefix}:head`, now, source, ...args)
+        const answers = yield* redis.eval(RedisAppend.script)(key, now, source, audience.ownListeners, ...args)
         if (answers.length === requests.length * 3) return RedisAppend.decode(requests, answers)
         const puts = requests.flatMap(({ documents = [] }) => documents)
         yield* documents.refresh(puts.map(({ collection }) => collection))
       }
     })
+  return (requests: ReadonlyArray<AppendRequest>): Effect.Effect<ReadonlyArray<AppendOutcome>, Client.RedisError> =>
+    Effect.suspend(() => {
+      const args = RedisExactAppend.encode(requests)
+      if (args === undefined) return decide(requests)
+      return Effect.flatMap(appendExact("1", key, source, audience.ownListeners, ...args), (head) =>
+        head === 0 ? decide(requests) : Effect.succeed(RedisExactAppend.decode(requests, head))
+      )
+    })
+}
 
 /** Hands over what is published, and an empty message whenever something may have been missed. */
 const listen = (
-  redis: Client.Redis["Service"],
-  channel: string,
-  hear: (message: string) => void
+  subscription: ReturnType<Client.Redis["Service"]["subscribe"]>,
+  hear: (message: string) => Effect.Effect<void>
 ): Effect.Effect<void> => {
   const once = Effect.scoped(
-    Effect.flatMap(redis.subscribe(channel), (messages) => {
-      hear("")
-      return Effect.forever(Effect.map(Queue.take(messages), ({ message }) => hear(message)))
-    })
+    Effect.flatMap(subscription, (messages) =>
+      Effect.andThen(hear(""), Effect.forever(Effect.flatMap(Queue.take(messages), ({ message }) => hear(message))))
+    )
   )
   return Effect.catch(once, (error) =>
     Effect.andThen(

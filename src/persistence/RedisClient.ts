@@ -114,6 +114,34 @@ export const patiently = (
 }
 
 /**
+ * A script that runs all the time, with as little around it as can be: once it was loaded, its digest is remembered here.
+ * Its arguments are the number of keys, the keys, and what else it takes.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const resident = <A>(
+  redis: Redis["Service"],
+  lua: string
+): ((...args: ReadonlyArray<string>) => Effect.Effect<A, RedisError>) => {
+  let digest: string | undefined
+  const load = redis.send<string>("SCRIPT", "LOAD", lua)
+  return (...args) => {
+    const run = (loaded: string) => {
+      digest = loaded
+      return redis.send<A>("EVALSHA", loaded, ...args)
+    }
+    const loadAndRun = Effect.flatMap(load, run)
+    return Effect.suspend(() =>
+      digest === undefined ? loadAndRun : Effect.catchIf(run(digest), isUnloaded, () => loadAndRun)
+    )
+  }
+}
+
+/** The server was started anew, or its scripts were flushed, or another node took over. */
+const isUnloaded = ({ cause }: RedisError): boolean => cause instanceof Error && cause.message.startsWith("NOSCRIPT")
+
+/**
  * What all keys of a store begin with. The braces keep them on one node of a cluster.
  *
  * @category constructors

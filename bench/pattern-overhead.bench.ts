@@ -1,14 +1,19 @@
 /** What a pattern costs beside the calls that it makes. Outside any run: its scope, its span, its own decisions. */
-import { Effect, Schema } from "effect"
+import { Clock, Effect, Schema } from "effect"
 import {
   Agent,
+  Approval,
+  Auction,
+  Blackboard,
   Cascade,
   Consensus,
   Debate,
   Directive,
+  Gossip,
   Handoff,
   Hierarchy,
   MapReduce,
+  Pattern,
   Pipeline,
   Race,
   Router,
@@ -97,6 +102,25 @@ const saga: Call = {
     )
 }
 
+/** No wait takes any time: outside a run nobody answers an approval, it waits until its time is up. */
+const atOnce = <A, E>(effect: Effect.Effect<A, E>) =>
+  Effect.clockWith((clock) =>
+    Effect.provideService(effect, Clock.Clock, Object.assign(Object.create(clock), { sleep: () => Effect.void }))
+  )
+const approval = Approval.make("approval", { request: Input, decision: Schema.Boolean, timeout: "1 minute" })
+const timedOut: Call = { run: (input) => atOnce(Effect.exit(approval.run(input))) }
+const waited: Call = { run: () => atOnce(Effect.exit(Effect.sleep("1 minute"))) }
+
+/** As a pipeline is. */
+const Chain = Pattern.make("Chain", {
+  slots: { agents: Pattern.list(Work) },
+  build: ({ agents }) =>
+    Effect.fnUntraced(function* (input: typeof Input.Type) {
+      for (const agent of agents) input = yield* agent.run(input)
+      return input
+    })
+})
+
 const cases: ReadonlyArray<readonly [name: string, pattern: Call, calls: Call]> = [
   ["Pipeline of 4", Pipeline.make("pipeline", [a, b, c, d]), calls(a, b, c, d)],
   ["Router of 4", Router.make("router", { routes: { a, b, c, d }, choose: () => "c" }), calls(c)],
@@ -146,7 +170,42 @@ const cases: ReadonlyArray<readonly [name: string, pattern: Call, calls: Call]> 
     "Swarm of 4, unanimous",
     Swarm.make("swarm", { members: [a, b, c, d], vote: ({ value }) => String(value), rule: Consensus.unanimous() }),
     calls(a, b, c, d)
-  ]
+  ],
+  [
+    "Auction of 4, the best bid performs",
+    Auction.make("auction", {
+      contractors: {
+        a: { bid: a, perform: a },
+        b: { bid: b, perform: b },
+        c: { bid: c, perform: c },
+        d: { bid: d, perform: d }
+      },
+      worth: ({ value }) => value
+    }),
+    calls(a, b, c, d, a)
+  ],
+  [
+    "Blackboard of 4, solved in a round",
+    Blackboard.make("blackboard", {
+      sources: [a, b, c, d],
+      question: (input: typeof Input.Type) => input,
+      posts: (answer) => [answer],
+      solved: () => true
+    }),
+    calls(a, b, c, d)
+  ],
+  [
+    "Gossip of 4, settled in a round",
+    Gossip.make("gossip", {
+      members: [a, b, c, d],
+      question: (input: typeof Input.Type) => input,
+      state: (answer) => answer,
+      settled: () => true
+    }),
+    calls(a, b, c, d)
+  ],
+  ["Approval, its time up at once", timedOut, waited],
+  ["Pattern.make, a chain of 4", Chain.make("chain", { agents: [a, b, c, d] }), calls(a, b, c, d)]
 ]
 
 printMachine()

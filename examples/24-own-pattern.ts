@@ -1,51 +1,42 @@
-/** A pattern of your own: a text is written again until every critic is content. */
+/** A pattern of your own: a text goes round until no editor changes it any more. */
+// #region agent
 import { Effect, Schema } from "effect"
 import { Agent, Pattern, Step, Task } from "tutti"
 
-const Write = Task.make("Write", {
-  input: { topic: Schema.String, remarks: Schema.Array(Schema.String) },
-  output: Schema.String
-})
-const Criticise = Task.make("Criticise", { input: { text: Schema.String }, output: Schema.Array(Schema.String) })
+export const Edit = Task.make("Edit", { input: { text: Schema.String }, output: Schema.String })
+
+const editor = (name: string, wrong: string, right: string) =>
+  Agent.make(name, { task: Edit, run: ({ text }) => Effect.succeed(text.replace(wrong, right)) })
+// #endregion
 
 // #region pattern
-export class Disliked extends Schema.TaggedError<Disliked>()("Disliked", { remarks: Schema.Array(Schema.String) }) {}
+export class Disputed extends Schema.TaggedError<Disputed>()("Disputed", { text: Schema.String }) {}
 
-export const Reviewed = Pattern.make("Reviewed", {
-  description: "A text, written again until every critic is content.",
-  options: { drafts: Pattern.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)), 3) },
-  slots: { writer: Pattern.one(Write), critics: Pattern.list(Criticise) },
-  validate: ({ critics, writer }) => (critics.includes(writer) ? ["nobody criticises a text of their own"] : []),
-  build: ({ critics, drafts, writer }) =>
-    Effect.fnUntraced(function* ({ topic }: { readonly topic: string }) {
-      let remarks: ReadonlyArray<string> = []
-      for (let draft = 1; draft <= drafts; draft++) {
-        const text = yield* writer.run({ topic, remarks })
-        remarks = (yield* Step.forEach(critics, (critic) => critic.run({ text }), { concurrency: 4 })).flat()
-        if (remarks.length === 0) return text
+export const Polished = Pattern.make("Polished", {
+  description: "A text that goes round until no editor changes it any more.",
+  options: { rounds: Pattern.optional(Schema.Int.check(Schema.isGreaterThan(0)), 3) },
+  slots: { editors: Pattern.list(Edit) },
+  validate: ({ editors }) => (new Set(editors).size < editors.length ? ["an editor is there twice"] : []),
+  build: ({ editors, rounds }) =>
+    Effect.fnUntraced(function* ({ text }: { readonly text: string }) {
+      for (let round = 1; round <= rounds; round++) {
+        const texts = yield* Step.forEach(editors, (editor) => editor.run({ text }), { concurrency: 4 })
+        const changed = texts.find((other) => other !== text)
+        if (changed === undefined) return text
+        text = changed
       }
-      return yield* new Disliked({ remarks })
+      return yield* new Disputed({ text })
     })
 })
 // #endregion
 
-export const alice = Agent.make("alice", {
-  task: Write,
-  run: ({ remarks, topic }) => Effect.succeed([topic, ...remarks].join(", "))
-})
-export const critic = (name: string, wish: string) =>
-  Agent.make(name, {
-    task: Criticise,
-    run: ({ text }) => Effect.succeed(text.includes(wish) ? [] : [wish])
-  })
-
 // #region instance
-const poem = Reviewed.make("poem", { writer: alice, critics: [critic("bob", "waves"), critic("carol", "salt")] })
-// Agent<{ topic: string }, string, Disliked | ContractViolation>
+// Agent<{ text: string }, string, Disputed | ContractViolation>
+export const letter = Polished.make("letter", { editors: [editor("bob", "see", "sea"), editor("eve", "teh", "the")] })
 // #endregion
 
-export const program = poem.run({ topic: "the sea" })
+export const program = letter.run({ text: "by teh see" })
 
-export const expected = "the sea, waves, salt"
+export const expected = "by the sea"
 
 if (import.meta.main) console.log(await Effect.runPromise(program))

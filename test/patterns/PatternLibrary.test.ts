@@ -75,7 +75,26 @@ describe("PatternLibrary", () => {
 
   it("N1: a pattern is found by its name", () => {
     assert.strictEqual(library.get("Chain"), Chain)
-    assert.throws(() => library.get("Chian" as never), 'there is no pattern "Chian"')
+    assert.throws(
+      () => library.get("Chian" as never),
+      PatternLibrary.PatternUnknown,
+      'there is no pattern "Chian": did you mean "Chain"?'
+    )
+  })
+
+  it("N1: a name that is data is found, or is a failure with its path and what was probably meant", () => {
+    const find = (name: string, path?: ReadonlyArray<string | number>) =>
+      PatternLibrary.find(library, name, path === undefined ? {} : { path })
+    assert.strictEqual(Result.getOrThrow(find("Chain")), Chain)
+    const unknown = (made: ReturnType<typeof find>) =>
+      Result.isFailure(made) ? made.failure : assert.fail("it was found")
+    const mistyped = unknown(find("wrop", ["steps", 2, "pattern"]))
+    assert.strictEqual(mistyped._tag, "PatternUnknown")
+    assert.deepStrictEqual([mistyped.pattern, mistyped.path, mistyped.meant], ["wrop", ["steps", 2, "pattern"], "Wrap"])
+    assert.strictEqual(mistyped.message, 'steps[2].pattern: there is no pattern "wrop": did you mean "Wrap"?')
+    const strange = unknown(find("toString"))
+    assert.deepStrictEqual([strange.path, strange.meant], [[], undefined])
+    assert.strictEqual(strange.message, 'there is no pattern "toString": there are Wrap, Chain, Vote')
   })
 
   it.effect("N2: slots take agents by name, instances, and instances beside them", () =>

@@ -1,12 +1,13 @@
 /** T1 to T5 in runs: around an agent that performs a task, around one composed of others, around an effect. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber } from "effect"
+import { Duration, Effect, Exit, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { Agent, Retry } from "../../src/index.ts"
+import { Agent, Retry, Step, Task } from "../../src/index.ts"
 import { everywhere } from "../durable/everywhere.ts"
 import { define, Refused } from "../durable/program.ts"
 import { heldRun } from "./heldRun.ts"
 import { leafOf, told, twice } from "./policies.ts"
+import { stoppingRun } from "./stoppingRun.ts"
 
 /** All of a wait is left to chance, so that a replay draws another one. */
 const policy = Retry.upTo({ attempts: 4, base: "1 minute", jitter: 1, on: ["Refused"], elapsed: "1 hour" })
@@ -58,6 +59,84 @@ everywhere(
     { expected: Exit.succeed(["Refused", "Refused"]), effects: ["ask a", "ask a"] }
   )
 )
+
+/** It asks to be left alone for longer than any wait of the policy below. */
+class Full extends Schema.TaggedError<Full>()("Full", { retryAfter: Schema.DurationFromMillis }) {}
+const full = new Full({ retryAfter: Duration.hours(1) })
+/** It asks for nothing that is understood: milliseconds are no `Duration`. */
+class Vague extends Schema.TaggedError<Vague>()("Vague", { retryAfter: Schema.Number }) {}
+const impatient = Retry.upTo({ attempts: 3, base: "1 second", cap: "2 seconds", jitter: 1 })
+
+const Ask = Task.make("Ask", { input: {}, output: Schema.String, error: Full })
+const leaf = (ask: () => void) =>
+  Agent.make("leaf", {
+    task: Ask,
+    run: (_, { attempt }) =>
+      Effect.andThen(Effect.sync(ask), attempt === 1 ? Effect.fail(full) : Effect.succeed("answer"))
+  }).pipe(impatient)
+
+/** Its steps answer at once; it fails in the program. */
+const composed = (ask: () => void) =>
+  Effect.suspend(() => {
+    let calls = 0
+    const step = Agent.make("step", { task: Ask, run: () => Effect.as(Effect.sync(ask), "answer") })
+    return Agent.compose("both", {
+      run: (_: {}) =>
+        Effect.flatMap(step.run({}), (answer) => (++calls === 1 ? Effect.fail(full) : Effect.succeed(answer)))
+    })
+      .pipe(impatient)
+      .run({})
+  })
+
+everywhere(
+  define(
+    "T2: an error that asks for a wait is left alone for so long, if it asks by a Duration",
+    () => {
+      const timed = <A, E, R>(call: Effect.Effect<A, E, R>) =>
+        Effect.gen(function* () {
+          const begun = yield* Step.now
+          yield* call
+          return Duration.isGreaterThanOrEqualTo(Duration.millis((yield* Step.now) - begun), full.retryAfter)
+        })
+      const vague = Agent.make("vague", {
+        task: Task.make("Vague", { input: {}, output: {}, error: Vague }),
+        run: (_, { attempt }) => (attempt === 1 ? new Vague({ retryAfter: 7_200_000 }) : Effect.succeed({}))
+      }).pipe(impatient)
+      return Effect.all([timed(leaf(() => {}).run({})), timed(composed(() => {})), timed(vague.run({}))])
+    },
+    { expected: Exit.succeed([true, true, false]), effects: [], error: Full }
+  )
+)
+
+describe("T2", () => {
+  for (const [name, call] of [
+    ["a leaf", (ask: () => void) => leaf(ask).run({})],
+    ["an agent of agents", composed]
+  ] as const) {
+    it.effect(
+      `T2: ${name} that asks for a wait is left alone by the process that comes after, too, and no longer`,
+      () =>
+        Effect.gen(function* () {
+          // A leaf that waits is a step under way: a process that stops would wait for it, on a clock that stands still.
+          const { inProcess } = yield* stoppingRun(0)
+          let asked = 0
+          const body = Effect.suspend(() => call(() => void asked++))
+          yield* inProcess(body, (job) => Effect.andThen(job.start({}), TestClock.adjust("20 minutes")))
+          assert.strictEqual(asked, 1)
+          yield* inProcess(body, (job) =>
+            Effect.gen(function* () {
+              const handle = yield* job.start({})
+              yield* TestClock.adjust(Duration.toMillis("40 minutes") - 1)
+              assert.strictEqual(asked, 1)
+              yield* TestClock.adjust(1)
+              assert.strictEqual(asked, 2)
+              assert.strictEqual(yield* handle.await, "answer")
+            })
+          )
+        })
+    )
+  }
+})
 
 describe("T5", () => {
   it.effect("T5: a replay draws other numbers, and waits and tries as before", () =>

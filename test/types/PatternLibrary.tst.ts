@@ -51,6 +51,21 @@ describe("PatternLibrary", () => {
     library.get("Loud").make("loud", { speaker: bob })
   })
 
+  it("takes a name that is data only where it may not be there", () => {
+    const name: string = "Quiet"
+    // @ts-expect-error nobody knows whether there is such a pattern
+    library.get(name)
+    const listed: PatternLibrary.PatternLibrary = library
+    // @ts-expect-error nor what this library holds
+    listed.get("Quiet")
+    expectTypeOf(PatternLibrary.find(library, name)).toEqualTypeOf<
+      Result.Result<typeof Quiet | typeof Loud, PatternLibrary.PatternUnknown>
+    >()
+    expectTypeOf(PatternLibrary.find(listed, name, { path: ["steps", 0] })).toEqualTypeOf<
+      Result.Result<Pattern.Any, PatternLibrary.PatternUnknown>
+    >()
+  })
+
   it("gives agents over JSON, with the errors and services of all that data could name", () => {
     const made = Result.getOrThrow(PatternLibrary.instantiate(library, {}, { agents: [alice, bob] }))
     expectTypeOf(made).toEqualTypeOf<

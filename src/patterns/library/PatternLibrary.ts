@@ -6,7 +6,8 @@
  *
  * Invariants (checked by `test/patterns/PatternLibrary.test.ts`):
  *
- *   N1. A name stands for one pattern, one template, one agent: a second one is refused.
+ *   N1. A name stands for one pattern, one template, one agent: a second one is refused. One that stands for nothing does not
+ *       compile in code, and is a `PatternUnknown` in data.
  *   N2. Data that describes a valid instance makes an agent that answers as the one made in code does.
  *   N3. Data that does not, makes nothing: all that is wrong is reported at once, each with its path, and nothing else.
  *   N4. What is described is what is accepted: options by their JSON Schema, slots by arity, counts and tasks.
@@ -21,7 +22,7 @@ import type { ContractViolation } from "../../core/AgentError.ts"
 import type * as Task from "../../core/Task.ts"
 import * as Contract from "../pattern/Contract.ts"
 import * as Document from "./Document.ts"
-import { type DocumentUnreadable, InstanceInvalid } from "./LibraryError.ts"
+import { type DocumentUnreadable, InstanceInvalid, PatternUnknown } from "./LibraryError.ts"
 import type * as Pattern from "../pattern/Pattern.ts"
 import { assemble, standIn } from "./PatternAssembly.ts"
 import * as PatternDescription from "./PatternDescription.ts"
@@ -38,7 +39,7 @@ import { supervisor } from "../built-in/Supervised.ts"
 import * as Templates from "../built-in/Templates.ts"
 
 export type { Document, Instance } from "./Instance.ts"
-export { DocumentUnreadable, InstanceInvalid } from "./LibraryError.ts"
+export { DocumentUnreadable, InstanceInvalid, PatternUnknown } from "./LibraryError.ts"
 export type { PatternDescription, TemplateDescription } from "./PatternDescription.ts"
 
 const TypeId = "~tutti/patterns/PatternLibrary"
@@ -53,9 +54,12 @@ export interface PatternLibrary<out P extends Pattern.Any = Pattern.Any> {
   readonly [TypeId]: typeof TypeId
   readonly patterns: ReadonlyArray<P>
   readonly templates: ReadonlyArray<PatternTemplate.Any>
-  /** The pattern of this name. */
-  readonly get: <const Name extends P["name"]>(name: Name) => Extract<P, { readonly name: Name }>
+  /** The pattern of this name, for names the compiler knows. For others there is `find`. */
+  readonly get: <const Name extends Literal<P["name"]>>(name: Name) => Extract<P, { readonly name: Name }>
 }
+
+/** Names that the compiler knows one by one. */
+type Literal<Name extends string> = string extends Name ? never : Name
 
 /** The errors of a pattern's own, whoever takes its slots. */
 type OwnErrors<P> =
@@ -96,7 +100,7 @@ const indexed = <A extends { readonly name: string }>(
 /**
  * Makes a library.
  *
- * **Details** Of several libraries one is made by their patterns: `make([...PatternLibrary.builtIn.patterns, Reviewed])`. A
+ * **Details** Of several libraries one is made by their patterns: `make([...PatternLibrary.builtIn.patterns, Polished])`. A
  * name that stands for two of them throws.
  *
  * @category constructors
@@ -114,12 +118,33 @@ export const make = <const P extends Pattern.Any = never>(
     [TypeId]: TypeId,
     patterns,
     templates,
-    get: (name) => {
-      const found = byName.get(name)
-      if (found === undefined) throw new Error(`there is no pattern "${name}" in the library`)
-      return found as Extract<P, { readonly name: typeof name }>
-    }
+    get: (name) => Result.getOrThrow(found(byName, name)) as Extract<P, { readonly name: typeof name }>
   }
+}
+
+/**
+ * The pattern of a name that is data: chosen by a user, read from a file.
+ *
+ * **Details** `path` is where the name stands in that data, for the error.
+ *
+ * @category getters
+ * @stability experimental
+ * @since 0.1.0
+ */
+export const find = <P extends Pattern.Any>(
+  self: PatternLibrary<P>,
+  name: string,
+  options?: { readonly path?: Issue["path"] }
+): Result.Result<P, PatternUnknown> => found(indexed("patterns", self.patterns), name, options?.path)
+
+const found = <P extends Pattern.Any>(
+  patterns: ReadonlyMap<string, P>,
+  name: string,
+  path: Issue["path"] = []
+): Result.Result<P, PatternUnknown> => {
+  const pattern = patterns.get(name)
+  if (pattern !== undefined) return Result.succeed(pattern)
+  return Result.fail(new PatternUnknown({ pattern: name, path, patterns: [...patterns.keys()] }))
 }
 
 /**

@@ -18,7 +18,7 @@ const existing = (names: ReadonlyArray<string>): string => {
 }
 
 /** The name with the fewest edits, about a third of the longer one's length at most. */
-const nearest = (name: string, names: ReadonlyArray<string>): string | undefined => {
+export const nearest = (name: string, names: ReadonlyArray<string>): string | undefined => {
   let best: { readonly name: string; readonly edits: number } | undefined
   for (const candidate of names) {
     const allowed = Math.floor((Math.max(candidate.length, name.length) + 1) / 3)

@@ -4,13 +4,14 @@
  * What comes out is an agent like any other: it nests, is recorded and traced, and carries the errors and needs of those in
  * its slots. A pattern is a value, so it can be listed, described and made from data: see `PatternLibrary`.
  *
- * Invariants (checked by `test/patterns/Pattern.test.ts`):
+ * Invariants (checked by `test/patterns/Pattern.test.ts`, `Pattern.durable.test.ts` and `Pattern.spans.test.ts`):
  *
  *   K1. An instance is made only from options, slots and rules that hold; what does not is reported all at once, each
  *       with its path.
  *   K2. The errors and services of an instance are those that the program lets out, with each slot's name replaced by the
  *       errors and services of those who took it.
- *   K3. An instance is a composed agent: its steps lie in a scope of its name, wherever it stands.
+ *   K3. An instance is a composed agent: its steps lie in a scope of its name, and the spans of its agents below its own,
+ *       wherever it stands.
  *   K4. Options left out take their defaults, in code and in data alike.
  *   K5. Where types cannot speak for them, an instance and those in its slots are held to the pattern's tasks: what does not
  *       match is a `ContractViolation`.

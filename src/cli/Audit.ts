@@ -144,16 +144,20 @@ const hints = (place: Place) => {
   }
 }
 
+/** What came of it. A report that is without something is there, and yet no success. */
+export const report = ({ files, findings, report, score, unread = [] }: AuditOutcome): Effect.Effect<void, CliError> =>
+  Effect.suspend(() => {
+    const judged = score === undefined ? "" : `, score ${Math.round(score)} of 100`
+    Process.stdout.write(`${count(files, "file")}, ${count(findings, "finding")}${judged}\nReport: ${report}\n`)
+    const [first, ...others] = unread
+    if (first === undefined) return Effect.void
+    const all = others.length === 0 ? first : `${first} and ${count(others.length, "other")}`
+    return Effect.fail(workError(`The report is without ${all}, which could not be read.`))
+  })
+
 const conclude = (handle: RunHandle<AuditOutcome, unknown>, exit: Exit.Exit<AuditOutcome, unknown>) => {
   if (Exit.isSuccess(exit)) {
-    const { files, findings, report, score } = exit.value
-    const judged = score === undefined ? "" : `, score ${Math.round(score)} of 100`
-    return Effect.sync(
-      () =>
-        void Process.stdout.write(
-          `${count(files, "file")}, ${count(findings, "finding")}${judged}\nReport: ${report}\n`
-        )
-    )
+    return report(exit.value)
   }
   const error = Cause.findErrorOption(exit.cause)
   return Effect.fail(

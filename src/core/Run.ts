@@ -7,6 +7,7 @@
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Scheduler from "effect/Scheduler"
 import type * as Fiber from "effect/Fiber"
 import type * as Exit from "effect/Exit"
 import type * as Schedule from "effect/Schedule"
@@ -178,5 +179,5 @@ export const provideCaptured = <A, E, R>(
         Context.get(context, service) === Context.get(here, service)
           ? context
           : Context.add(context, service, Context.get(here, service))
-    return captured.pipe(keep(CurrentRun), keep(InterruptibleBody), keep(Witness))
+    return captured.pipe(keep(CurrentRun), keep(InterruptibleBody), keep(Witness), keep(Scheduler.Scheduler))
   })

@@ -24,7 +24,6 @@ import * as Run from "../core/Run.ts"
 import * as StepPath from "../core/StepPath.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
 import * as Alarm from "./Alarm.ts"
-import { AnswerOrder } from "./AnswerOrder.ts"
 import { ContinueAsNew } from "./ContinueAsNew.ts"
 import { Inbox, type Signal } from "./Inbox.ts"
 import { Patches } from "./Patches.ts"
@@ -32,6 +31,7 @@ import { PauseGate } from "./PauseGate.ts"
 import { ProgramFiber } from "./ProgramFiber.ts"
 import * as Replay from "./Replay.ts"
 import { OwnedFibers } from "./OwnedFibers.ts"
+import { Rest } from "./Rest.ts"
 import * as RunEnd from "./RunEnd.ts"
 import { EngineStopped, Fenced, NonDeterminism, type RunLost } from "./RunError.ts"
 import type { Entry, RunHistory } from "./RunHistory.ts"
@@ -65,7 +65,7 @@ type Stopped = "ended" | "lost" | "replaced"
 /** The two ways in which a durable primitive is answered. */
 interface Answers<A, E, R> {
   readonly replayed: (entry: Entry) => Effect.Effect<A, E>
-  /** Called when its turn has come. Its question is counted by `order`. */
+  /** Called when its turn has come. */
   readonly live: () => Effect.Effect<A, E, R>
   readonly interrupted?: (() => Effect.Effect<void>) | undefined
 }
@@ -83,7 +83,7 @@ export class LiveRun implements Run.Run, StepExecution.Host {
   private stopped: Stopped | undefined
   private cancelRequested: { readonly reason: string | undefined } | undefined
   private readonly gate: PauseGate
-  private readonly order = new AnswerOrder()
+  private readonly rest = new Rest()
   private readonly owned = new OwnedFibers()
   private readonly underWay = new StepsUnderWay()
   private draining = false
@@ -100,10 +100,11 @@ export class LiveRun implements Run.Run, StepExecution.Host {
       store: options.store,
       identity: options.identity,
       version: history.version,
-      order: this.order,
+      rest: this.rest,
       onFailure: (error) => Effect.sync(() => this.lose(lostBy(options.identity, error)))
     })
     this.replay = new Replay.Replay({
+      rest: this.rest,
       entries: history.entries,
       patience: options.patience,
       onCancelRequested: (entry) => Effect.sync(() => this.interruptBy(entry.data.reason)),
@@ -125,7 +126,7 @@ export class LiveRun implements Run.Run, StepExecution.Host {
   start(): Effect.Effect<void> {
     const current: Run.Current = { run: this, scope: StepPath.makeScope("") }
     const input = this.options.history.input as Schema.Json
-    const program = Effect.provideService(this.options.program(input), Run.CurrentRun, current)
+    const program = this.rest.of(this.options.program(input), current)
     const begin = this.fiber.start(program, (exit) => this.finish(exit))
     return this.replay.isDone ? begin : Effect.andThen(Effect.forkDetach(this.replay.pump), begin)
   }
@@ -141,7 +142,6 @@ export class LiveRun implements Run.Run, StepExecution.Host {
           StepExecution.answer(spec, digest, entry) ??
           this.mismatched<A, E>(entry, `${spec.name} with input digest ${digest}, or another shape of its outcome`),
         live: () => {
-          this.order.begin()
           if (spec.waits !== true) this.underWay.begin()
           return StepExecution.execute({ host: this, spec, path, digest, open }, history.unfinished.get(path))
         }
@@ -155,7 +155,7 @@ export class LiveRun implements Run.Run, StepExecution.Host {
       live: () => {
         const { journal, options } = this
         const elapsed = Alarm.elapse({ journal, history: options.history, path, open }, duration)
-        return this.order.during(Effect.andThen(elapsed, this.recorded(Effect.void)))
+        return Effect.andThen(elapsed, this.recorded(Effect.void))
       }
     }))
   }
@@ -165,18 +165,16 @@ export class LiveRun implements Run.Run, StepExecution.Host {
       replayed: (entry) =>
         SignalExchange.answer(spec, entry) ?? this.mismatched<A, never>(entry, `signal ${spec.signal}`),
       live: () =>
-        this.order.during(
-          Effect.flatMap(
-            SignalExchange.receive({
-              spec,
-              path,
-              open,
-              inbox: this.inbox,
-              journal: this.journal,
-              history: this.options.history
-            }),
-            (value) => this.recorded(Effect.succeed(value))
-          )
+        Effect.flatMap(
+          SignalExchange.receive({
+            spec,
+            path,
+            open,
+            inbox: this.inbox,
+            journal: this.journal,
+            history: this.options.history
+          }),
+          (value) => this.recorded(Effect.succeed(value))
         )
     }))
   }
@@ -184,12 +182,12 @@ export class LiveRun implements Run.Run, StepExecution.Host {
   note(scope: StepPath.StepScope, note: Run.Note): Effect.Effect<void> {
     return this.ask(scope, `~${note.type}`, (path) => ({
       replayed: (entry) => (entry.type === note.type ? Effect.void : this.mismatched(entry, note.type)),
-      live: () => this.order.during(this.journal.submit(note.type, path, note.data))
+      live: () => this.journal.submit(note.type, path, note.data)
     }))
   }
 
   patched(_scope: StepPath.StepScope, id: string): Effect.Effect<boolean> {
-    return this.order.during(this.patches.decide(id))
+    return this.patches.decide(id)
   }
 
   get whileOwned(): Run.Reopen {
@@ -262,7 +260,7 @@ export class LiveRun implements Run.Run, StepExecution.Host {
         const { interrupted } = answers
         const answer = this.turn(path, open, answers)
         if (interrupted === undefined) return answer
-        return Effect.onInterrupt(answer, () => (this.isAbandoned() ? Effect.void : interrupted()))
+        return Effect.onInterrupt(answer, () => (this.isAbandoned() ? Effect.void : this.rest.after(interrupted())))
       })
     )
   }
@@ -287,7 +285,6 @@ export class LiveRun implements Run.Run, StepExecution.Host {
   }
 
   ended({ waits }: Run.StepSpec<any, any, any>): void {
-    this.order.end()
     if (waits !== true) this.underWay.end()
   }
 

@@ -15,10 +15,7 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Entry } from "./RunHistory.ts"
-import { settled } from "./Settling.ts"
-
-/** Scheduler turns without a new question after which every fiber is taken to wait (R2). */
-const settleTurns = 6
+import type { Rest } from "./Rest.ts"
 
 export interface Mismatch {
   readonly path: string
@@ -27,6 +24,7 @@ export interface Mismatch {
 }
 
 export interface Options {
+  readonly rest: Rest
   readonly entries: ReadonlyArray<Entry>
   /** How long the next answer may go unasked while other questions wait (R5). */
   readonly patience: Duration.Duration
@@ -146,7 +144,10 @@ export class Replay {
     wake?.()
   }
 
-  private readonly settle = settled(settleTurns, () => this.questions)
+  /** R2 */
+  private readonly settle = Effect.callback<void>((resume) => {
+    this.options.rest.whenAtRest(() => resume(Effect.void))
+  })
 
   /** Waits for a question beyond those that were looked at. `false`: others wait, and none came in time. */
   private becomesAsked(questions: number): Effect.Effect<boolean> {

@@ -8,13 +8,16 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { EncodedEvent, EventMeta, NewEvent, StreamId, StreamVersion } from "../event-store/Envelope.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
 import type { EventStoreError, VersionConflict } from "../event-store/EventStoreError.ts"
 import type * as OrchestrationEvent from "../core/OrchestrationEvent.ts"
-import type { AnswerOrder, Place } from "./AnswerOrder.ts"
+import { AnswerOrder, type Place } from "./AnswerOrder.ts"
+import type * as Run from "../core/Run.ts"
 import * as Causes from "./Causes.ts"
+import type { Rest } from "./Rest.ts"
 import { EngineError, Fenced, type RunLost } from "./RunError.ts"
 import * as RunHistory from "./RunHistory.ts"
 
@@ -48,13 +51,14 @@ export class RunJournal {
   private readonly store: typeof EventStore.Service
   private readonly identity: Identity
   private readonly order: AnswerOrder
+  private readonly rest: Rest
   private readonly onFailure: (error: VersionConflict | EventStoreError) => Effect.Effect<void>
 
   constructor(options: {
     readonly store: typeof EventStore.Service
     readonly identity: Identity
     readonly version: number
-    readonly order: AnswerOrder
+    readonly rest: Rest
     /** Called when an append failed: the run can no longer be carried out here. */
     readonly onFailure: (error: VersionConflict | EventStoreError) => Effect.Effect<void>
   }) {
@@ -63,7 +67,8 @@ export class RunJournal {
     this.identity = options.identity
     this.causes = new Causes.Causes(options.identity.goesOnFrom)
     this.version = options.version
-    this.order = options.order
+    this.rest = options.rest
+    this.order = new AnswerOrder(options.rest)
     this.onFailure = options.onFailure
   }
 
@@ -73,6 +78,29 @@ export class RunJournal {
    */
   append(type: OrchestrationEvent.Tag | (string & {}), path: string | undefined, data: object): Effect.Effect<void> {
     return this.record({ type, path, data }, nothing)
+  }
+
+  /**
+   * As `append`, for what is no answer. Who is interrupted meanwhile, and would be on replay before it is asked, is waited
+   * for: the program does not rest before it has left. `open`: makes the wait interruptible.
+   */
+  announce(fact: Fact & { readonly path: string }, open: Run.Reopen): Effect.Effect<void> {
+    return Effect.withFiber((fiber) => {
+      if (this.closed) return closed
+      this.underWay++
+      const noted = ([stored]: Stored) => {
+        this.causes.led(fact.path, stored!.id)
+        return this.version++
+      }
+      const event = this.event(fact, clockOf(fiber), this.causes.of(fact.path))
+      const ended = { onSuccess: (_: unknown) => Effect.sync(() => this.landed()), onFailure: this.failed }
+      return Effect.flatMap(this.store.submit(this.stream, [event], noted), (durable) =>
+        Effect.flatMap(Effect.exit(open(durable)), (exit) => {
+          const isLeft = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+          return Effect.matchCauseEffect(isLeft ? this.rest.after(durable) : exit, ended)
+        })
+      )
+    })
   }
 
   /** As `append`, and goes on with `answer` as soon as the program may hear it. */
@@ -119,7 +147,7 @@ export class RunJournal {
     let place: Place | undefined
     let id: string | undefined
     const inOrder = ([stored]: Stored) => {
-      place = this.order.take(fact.path === undefined ? "Other" : "Answer")
+      place = this.order.take()
       id = stored!.id
       return this.version++
     }
@@ -142,7 +170,7 @@ export class RunJournal {
       let id: string | undefined
       const inOrder = ([stored]: Stored) => {
         id = stored!.id
-        if (RunHistory.isEntry(type)) place = this.order.take("Note")
+        if (RunHistory.isEntry(type)) place = this.order.take()
         else this.causes.led(path, id)
         return this.version++
       }

@@ -21,7 +21,7 @@ interface Reception<A> {
 /** Waits for the next signal that decodes and records it. To be called uninterruptibly. */
 export const receive = <A>(reception: Reception<A>): Effect.Effect<A | undefined> =>
   Effect.gen(function* () {
-    const { journal, path, spec } = reception
+    const { journal, open, path, spec } = reception
     const deadline = spec.timeout === undefined ? undefined : yield* deadlineOf(reception, spec.timeout)
     while (true) {
       const signal = yield* nextSignal(reception, deadline)
@@ -36,7 +36,10 @@ export const receive = <A>(reception: Reception<A>): Effect.Effect<A | undefined
         yield* journal.append("SignalReceived", path, { signal: name, payload, inbox })
         return decoded.value
       }
-      yield* journal.append("SignalRejected", path, { signal: name, inbox, issue: issueOf(decoded.cause) })
+      yield* journal.announce(
+        { type: "SignalRejected", path, data: { signal: name, inbox, issue: issueOf(decoded.cause) } },
+        open
+      )
     }
   })
 

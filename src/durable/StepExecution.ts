@@ -66,7 +66,8 @@ const attempt = <A, E, R>(call: StepCall<A, E, R>, number: number): Effect.Effec
       })
     )
   )
-  if (!spec.idempotent) return Effect.andThen(host.journal.append("StepStarted", path, { digest }), body)
+  if (!spec.idempotent)
+    return Effect.andThen(host.journal.announce({ type: "StepStarted", path, data: { digest } }, open), body)
   return host.startMarkers ? Effect.andThen(host.journal.submit("StepStarted", path, { digest }), body) : body
 }
 
@@ -94,11 +95,18 @@ const attempts = <A, E, R>(
       const encoded = call.spec.codec.encodeError(error.value)
       if (Exit.isFailure(decided) || Exit.isFailure(encoded)) return yield* exit
       const retryAt = now + Duration.toMillis(decided.value[1])
-      yield* call.host.journal.append("StepAttemptFailed", call.path, {
-        attempt: number,
-        error: encoded.value,
-        retryAt
-      })
+      yield* call.host.journal.announce(
+        {
+          type: "StepAttemptFailed",
+          path: call.path,
+          data: {
+            attempt: number,
+            error: encoded.value,
+            retryAt
+          }
+        },
+        call.open
+      )
       yield* call.open(sleepUntil(retryAt))
     }
   }) as Effect.Effect<A, E, R>

@@ -1,7 +1,9 @@
 /** Answers that are stored in one batch are heard one at a time, so that who lost a race meanwhile does nothing further. */
 import { assert, it } from "@effect/vitest"
-import { Effect, Exit, Schema } from "effect"
-import { Agent, Orchestration, PatternEvent, Step, Task } from "../../src/index.ts"
+import { Effect, Exit, Layer, Schema } from "effect"
+import * as Memory from "../../src/backends/Memory.ts"
+import { EventStoreDriver } from "../../src/event-store/EventStoreDriver.ts"
+import { Agent, Orchestration, PatternEvent, Step, Task, Timer } from "../../src/index.ts"
 import { Simulation } from "../../src/testing/index.ts"
 
 const Count = Task.make("Count", { input: { n: Schema.Int }, output: Schema.Int })
@@ -46,5 +48,165 @@ it.effect("L6: a crash at any moment of a race leaves a journal that its replay 
       }
     }
     assert.isAbove(crashes, 300)
+  })
+)
+
+const yields = (times: number) => Effect.forEach(Array(times), () => Effect.yieldNow, { discard: true })
+
+/** The winner goes on for some turns after its answer, and the loser takes some before its question. */
+const unequal = (ahead: number, behind: number) =>
+  Orchestration.make("Unequal", {
+    input: {},
+    output: Schema.Void,
+    key: () => "one",
+    run: () =>
+      Effect.gen(function* () {
+        yield* Step.race({
+          x: Effect.andThen(quick.run({ n: 0 }), yields(ahead)),
+          y: Effect.andThen(yields(behind), losing)
+        })
+        yield* after.run({ n: 1 })
+      })
+  })
+
+it.effect("L6: who has heard an answer goes on to its next question before anybody hears another", () =>
+  Effect.gen(function* () {
+    for (const ahead of [1, 4, 7, 20]) {
+      for (const behind of [0, 1, 2, 3, 5]) {
+        const orchestration = unequal(ahead, behind)
+        const scenario = Effect.flatMap(orchestration.start({}), (handle) => handle.await)
+        for (let mutation = 2; mutation < 10; mutation++) {
+          const { exit } = yield* Simulation.run({ layer: orchestration.layer }, scenario, {
+            seed: undefined,
+            crashes: [{ mutation, when: "after" }]
+          })
+          const where = `${ahead} ahead, ${behind} behind, mutation ${mutation}`
+          assert.isTrue(exit !== undefined && Exit.isSuccess(exit), `${where}: ${String(exit)}`)
+        }
+      }
+    }
+  })
+)
+
+/** The loser is interrupted in its body, and takes some turns to release what it holds. */
+const releasing = (turns: number) =>
+  Orchestration.make("Releasing", {
+    input: {},
+    output: Schema.String,
+    key: () => "one",
+    run: () =>
+      Effect.gen(function* () {
+        const held = Agent.make("held", {
+          task: Count,
+          run: () => Effect.onInterrupt(Effect.never, () => yields(turns))
+        })
+        const inner = Step.race({ quick: quick.run({ n: 0 }), held: Effect.orDie(held.run({ n: 0 })) })
+        const answer = yield* Step.race({
+          inner: Effect.as(inner, "inner"),
+          outer: Effect.as(slow.run({ n: 0 }), "outer")
+        })
+        yield* after.run({ n: 1 })
+        yield* after.run({ n: 2 })
+        return answer
+      })
+  })
+
+it.effect("L6: a loser that is interrupted has left its step before anybody hears another answer", () =>
+  Effect.gen(function* () {
+    for (const turns of [0, 1, 5, 20]) {
+      const orchestration = releasing(turns)
+      const scenario = Effect.flatMap(orchestration.start({}), (handle) => handle.await)
+      for (let mutation = 2; mutation < 7; mutation++) {
+        const { exit } = yield* Simulation.run({ layer: orchestration.layer }, scenario, {
+          seed: undefined,
+          crashes: [{ mutation, when: "after" }]
+        })
+        assert.deepStrictEqual(exit, Exit.succeed("inner"), `${turns} turns, mutation ${mutation}`)
+      }
+    }
+  })
+)
+
+/** Stores whose commits take their time. */
+const slowStores = Effect.sync(() => {
+  const slow = Effect.map(EventStoreDriver, (driver) =>
+    EventStoreDriver.of({
+      ...driver,
+      append: (requests) => Effect.andThen(Effect.sleep("10 millis"), driver.append(requests))
+    })
+  )
+  return Layer.provideMerge(Layer.effect(EventStoreDriver, slow), Memory.storesOf(Memory.makeState()))
+})
+
+/** The loser is interrupted while it records that it waits for a timer. */
+const recording = (behind: number) =>
+  Orchestration.make("Recording", {
+    input: {},
+    output: Schema.String,
+    key: () => "one",
+    run: () =>
+      Effect.gen(function* () {
+        const waiting = Effect.as(Effect.andThen(yields(behind), Timer.sleep("1 hour")), 0)
+        const inner = Step.race({ quick: quick.run({ n: 0 }), waiting })
+        const answer = yield* Step.race({
+          inner: Effect.as(inner, "inner"),
+          outer: Effect.as(slow.run({ n: 0 }), "outer")
+        })
+        yield* after.run({ n: 1 })
+        yield* after.run({ n: 2 })
+        return answer
+      })
+  })
+
+it.effect("L6: a loser that is interrupted while it records has left before anybody hears another answer", () =>
+  Effect.gen(function* () {
+    for (const behind of [0, 1, 3, 5]) {
+      const orchestration = recording(behind)
+      const scenario = Effect.flatMap(orchestration.start({}), (handle) => handle.await)
+      for (let mutation = 2; mutation < 7; mutation++) {
+        const { exit } = yield* Simulation.run({ layer: orchestration.layer }, scenario, {
+          seed: undefined,
+          crashes: [{ mutation, when: "after" }],
+          stores: slowStores
+        })
+        assert.deepStrictEqual(exit, Exit.succeed("inner"), `${behind} behind, mutation ${mutation}`)
+      }
+    }
+  })
+)
+
+const Child = Orchestration.make("Child", {
+  input: {},
+  output: Schema.Number,
+  key: () => "child",
+  run: () => Effect.as(Timer.sleep("1 day"), 0)
+})
+
+const Parent = Orchestration.make("Parent", {
+  input: {},
+  output: Schema.String,
+  key: () => "one",
+  run: () =>
+    Effect.gen(function* () {
+      const inner = Step.race({ timer: Effect.as(Timer.sleep("1 minute"), 0), child: Effect.orDie(Child.run({})) })
+      const answer = yield* Step.race({
+        inner: Effect.as(inner, "inner"),
+        outer: Effect.as(Timer.sleep("1 minute"), "outer")
+      })
+      yield* after.run({ n: 1 })
+      yield* after.run({ n: 2 })
+      return answer
+    })
+})
+
+it.effect("L6: a loser's child is cancelled before anybody hears another answer", () =>
+  Effect.gen(function* () {
+    const layer = Layer.provideMerge(Parent.layer, Child.layer)
+    const scenario = Effect.flatMap(Parent.start({}), (handle) => handle.await)
+    for (let mutation = 5; mutation < 14; mutation++) {
+      const crashes = [{ mutation, when: "after" as const }]
+      const { exit } = yield* Simulation.run({ layer }, scenario, { seed: undefined, crashes, stores: slowStores })
+      assert.deepStrictEqual(exit, Exit.succeed("inner"), `mutation ${mutation}`)
+    }
   })
 )

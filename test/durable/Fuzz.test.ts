@@ -41,6 +41,20 @@ it.effect("a cancellation that the end of the program overtook does not block th
   })
 )
 
+it.effect("a cancellation is heard when the program has come to rest, however often it yields before", () =>
+  Effect.gen(function* () {
+    for (const turns of [0, 3, 4, 5, 7, 30]) {
+      const say = (id: number): Tree => ({ kind: "Say", id, size: 0, kids: [] })
+      const yielding: Tree = { kind: "Yield", id: 2, size: turns, kids: [] }
+      const tree: Tree = { kind: "Seq", id: 0, size: 0, kids: [say(1), yielding, say(3)] }
+      for (const cancelAfter of [1, 2, 3]) {
+        const { wrong } = yield* Trial.run(tree, { ...Trial.calm, alwaysReplay: true, cancelAfter })
+        assert.isUndefined(wrong, `${turns} turns, cancelled after ${cancelAfter}`)
+      }
+    }
+  })
+)
+
 it.effect("a transaction that fails names the irreversible steps of itself and of those inside it that succeeded", () =>
   Effect.gen(function* () {
     const sent = (id: number): Tree => ({ kind: "Irreversible", id, size: 1, kids: [] })

@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
-import { AnswerOrder } from "../../src/durable/AnswerOrder.ts"
+import { Rest } from "../../src/durable/Rest.ts"
 import { RunJournal } from "../../src/durable/RunJournal.ts"
 import { EventStore } from "../../src/index.ts"
 
@@ -28,7 +28,7 @@ const journalOver = (log: Array<string>, gate: Deferred.Deferred<void>) => {
       epoch: 1
     },
     version: 1,
-    order: new AnswerOrder(),
+    rest: new Rest(),
     onFailure: () => Effect.void
   })
 }

@@ -23,6 +23,7 @@ import * as TaskGraph from "../../patterns/task-graph/TaskGraph.ts"
 import { Approval } from "./Approval.ts"
 import * as Agents from "./AuditAgents.ts"
 import { CollectError, type FileGroup, type SourceTree } from "./Collect.ts"
+import { unreadIn } from "./Finding.ts"
 import { InstallError } from "./Publish.ts"
 import { scores } from "./Score.ts"
 import { WorkspaceError } from "./Workspace.ts"
@@ -50,6 +51,8 @@ export const AuditOutcome = Schema.Struct({
   report: Schema.String,
   files: Schema.Int,
   findings: Schema.Int,
+  /** What could not be read, so that the report is without it; left out where there is nothing. */
+  unread: Schema.optionalKey(Schema.Array(Schema.String)),
   /** 0 to 100; left out where there was nothing to judge. */
   score: Schema.optionalKey(Schema.Number)
 })
@@ -155,11 +158,13 @@ const runAudit = (input: AuditInput) =>
     })
     yield* publisher.run({ input, content })
     const { overall } = scores(results)
+    const findings = [found.collect, found.cycles, ...found.measure, ...found.links].flatMap(({ findings }) => findings)
+    const unread = unreadIn(findings)
     const outcome: AuditOutcome = {
       report: input.report,
       files: found.collect.fileCount,
-      findings: [found.collect, found.cycles, ...found.measure, ...found.links].flatMap(({ findings }) => findings)
-        .length,
+      findings: findings.length,
+      ...(unread.length === 0 ? {} : { unread }),
       ...(overall === undefined ? {} : { score: overall })
     }
     return outcome

@@ -37,11 +37,19 @@ export const compareFindings = (a: Finding, b: Finding): number =>
 /** By code unit: the same on every machine, whatever its locale. */
 export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
+const unreadableFile = "unreadable-file"
+
+/** The files and folders that could not be read, each once. */
+export const unreadIn = (findings: ReadonlyArray<Finding>): ReadonlyArray<string> => {
+  const files = findings.flatMap(({ file, rule }) => (rule === unreadableFile && file !== undefined ? [file] : []))
+  return [...new Set(files)].toSorted(compareText)
+}
+
 /** The finding of every analysis about a file that it could not read. */
 export const unreadable = (area: Area, file: string, code: string): Finding => ({
   area,
   severity: "warning",
-  rule: "unreadable-file",
+  rule: unreadableFile,
   message: `could not be read (${code})`,
   file
 })

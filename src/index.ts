@@ -131,4 +131,4 @@ export * as VerifyLoop from "./patterns/verify-loop/VerifyLoop.ts"
 
 // What is asked from outside
 export * as Hook from "./hooks/Hook.ts"
-export { HookFailed, HookRefused, HookUnknown } from "./hooks/HookError.ts"
+export { HookFailed, HookMisconfigured, HookRefused, HookUnknown } from "./hooks/HookError.ts"

@@ -52,9 +52,10 @@ import type {
   Session,
   SessionHook
 } from "./HookDefinition.ts"
-import type { HookFailed, HookRefused, HookUnknown } from "./HookError.ts"
+import type { HookFailed, HookMisconfigured, HookRefused, HookUnknown } from "./HookError.ts"
 import type { Execution } from "./HookExecution.ts"
 import * as HookedScope from "./HookedScope.ts"
+import type { ScopeMatch } from "./HookMatch.ts"
 import { type DeadLetter, HookQueues } from "./HookQueue.ts"
 import { Registry, type Status } from "./HookRegistry.ts"
 import { CurrentHookStore, ofPersistence } from "./HookStore.ts"
@@ -74,7 +75,7 @@ export {
   type SessionHook
 } from "./HookDefinition.ts"
 export { Execution } from "./HookExecution.ts"
-export { HookMatch } from "./HookMatch.ts"
+export { type CallMatch, HookMatch, type ScopeMatch } from "./HookMatch.ts"
 export type { DeadLetter } from "./HookQueue.ts"
 export type { Status } from "./HookRegistry.ts"
 export { CurrentHookStore, type HookStore, type Registration, type StoredHook } from "./HookStore.ts"
@@ -138,7 +139,7 @@ export const pre = <S extends Task.DataSchema = typeof Schema.Unknown, R = never
 ): PreHook<S["Type"], R> => ({
   phase: "pre",
   name: named(name),
-  config: stated(name, options, "inline"),
+  config: stated("pre", name, options),
   task: options.input === undefined ? undefined : Task.make(name, { input: options.input as S, output: Schema.Void }),
   where: options.where,
   run: options.run
@@ -173,7 +174,7 @@ export const post = <R = never>(
 ): PostHook<R> => ({
   phase: "post",
   name: named(name),
-  config: stated(name, options, options.delivery ?? "inline"),
+  config: stated("post", name, options),
   values: options.values ?? false,
   where: options.where,
   run: options.run
@@ -182,7 +183,11 @@ export const post = <R = never>(
 /**
  * Makes a hook that opens something when a hooked scope is entered, and has it closed when the scope ends.
  *
- * **Details** What `open` acquires with `Effect.acquireRelease` is released with the exit of the scope.
+ * **Details**
+ *
+ * - What `open` acquires with `Effect.acquireRelease` is released with the exit of the scope.
+ * - `match` is by scope and run, `where` narrows what it lets through. It must be pure.
+ * - `timeout` holds for closing, too: after that it goes on by itself, and the program goes on without it.
  *
  * **Gotchas** In a run it is opened in each process that carries the scope out: once more after a crash. That it opened is
  * recorded; one that does not open again is listed as failed, and the run goes on.
@@ -194,12 +199,16 @@ export const post = <R = never>(
 export const session = <R = never>(
   name: string,
   options: Omit<Options, "match"> & {
+    /** Default: every hooked scope. */
+    readonly match?: ScopeMatch
+    readonly where?: (session: Session) => boolean
     readonly open: (session: Session) => Effect.Effect<unknown, unknown, R>
   }
 ): SessionHook<Exclude<R, Scope.Scope>> => ({
   phase: "session",
   name: named(name),
-  config: stated(name, options, "inline"),
+  config: stated("session", name, options),
+  where: options.where,
   open: options.open as SessionHook<Exclude<R, Scope.Scope>>["open"]
 })
 
@@ -231,7 +240,7 @@ export const event = <R = never>(
   return {
     phase: "event",
     name: named(name),
-    config: stated(name, { ...options, match }, "queue"),
+    config: stated("event", name, { ...options, match }),
     where: options.where,
     run: options.run
   }
@@ -252,7 +261,7 @@ export class Hooks extends Context.Service<
     readonly configure: (
       hook: string,
       changes: HookChanges
-    ) => Effect.Effect<HookConfig, HookUnknown | PersistenceError>
+    ) => Effect.Effect<HookConfig, HookUnknown | HookMisconfigured | PersistenceError>
     /** Forgets what was configured: what the code states holds again. */
     readonly reset: (hook: string) => Effect.Effect<HookConfig, HookUnknown | PersistenceError>
     /** What hooks did in this process, newest first: as many as are kept. */
@@ -275,8 +284,9 @@ export class Hooks extends Context.Service<
  * **Details**
  *
  * - The steps of the effect lie in a scope of this name. For an agent: `agent.pipe(Agent.transform(Hook.hooked("review")))`.
- * - What is configured when the scope is entered holds until it ends. In a run it is recorded, and each execution of a hook
- *   is a step, followed by the note `HookExecuted`.
+ * - Which hooks are asked is decided when the scope is entered, and recorded in a run. One that is switched off while the
+ *   scope is open is not asked any more; one that is switched on is asked from the next scope on.
+ * - In a run each execution of a hook is a step, followed by the note `HookExecuted`.
  * - A hooked scope inside another one is part of it.
  *
  * **Gotchas** A program with runs in flight is changed by it: put it behind `Orchestration.patched`. Keep the code of a

@@ -4,9 +4,10 @@
  * The code of a hook states a configuration; what is stored about the hook changes single fields of it.
  */
 import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { HookMatch } from "./HookMatch.ts"
+import { type CallMatch, HookMatch } from "./HookMatch.ts"
 
 /**
  * When a hook is asked.
@@ -36,7 +37,7 @@ export const Retry = Schema.Struct({
 export type Retry = typeof Retry.Type
 
 const settings = {
-  /** Which calls, or events, the hook is for. */
+  /** Which calls, scopes or events the hook is for. */
   match: HookMatch,
   /** The lower goes first; among equals, by name. */
   order: Schema.Number,
@@ -69,6 +70,46 @@ export const Overrides = Schema.Struct({
 })
 export type Overrides = typeof Overrides.Type
 
+/** What each phase can be matched by, and which settings beside `match` and `enabled` mean something to it. */
+const applicable: {
+  readonly [P in Phase]: {
+    readonly match: ReadonlyArray<keyof HookMatch>
+    readonly settings: ReadonlyArray<keyof Overrides>
+  }
+} = {
+  pre: {
+    match: ["agents", "patterns", "capabilities", "scopes", "runs"],
+    settings: ["order", "required", "timeout", "retry"]
+  },
+  post: {
+    match: ["agents", "patterns", "capabilities", "scopes", "runs"],
+    settings: ["order", "required", "timeout", "retry", "delivery"]
+  },
+  session: { match: ["scopes", "runs"], settings: ["order", "required", "timeout", "retry"] },
+  event: { match: ["events", "streams"], settings: ["order", "timeout", "retry"] }
+}
+
+/** The fields that mean nothing to a hook of this phase: `match.events` of a pre hook. */
+export const inapplicable = (phase: Phase, { match = {}, ...settings }: Overrides): ReadonlyArray<string> => {
+  const { match: conditions, settings: known } = applicable[phase]
+  return [
+    ...Object.keys(match)
+      .filter((name) => !conditions.some((one) => one === name))
+      .map((name) => `match.${name}`),
+    ...Object.keys(settings).filter((name) => !known.some((one) => one === name))
+  ]
+}
+
+const StoredOverrides = Schema.toCodecJson(Overrides)
+const decodeOverrides = Schema.decodeUnknownOption(StoredOverrides, { onExcessProperty: "error" })
+
+/** As JSON. */
+export const encodeOverrides = Schema.encodeSync(StoredOverrides) as (overrides: Overrides) => Schema.Json
+
+/** The overrides that are stored. Nothing, if they are none, or none for a hook of this phase. */
+export const readOverrides = (phase: Phase, stored: Schema.Json): Option.Option<Overrides> =>
+  Option.filter(decodeOverrides(stored), (overrides) => inapplicable(phase, overrides).length === 0)
+
 /**
  * Fields of the configuration to be set. The others stay as they are.
  *
@@ -87,7 +128,7 @@ export interface Options {
   /** Default `true`. */
   readonly enabled?: boolean
   /** Default: every call. */
-  readonly match?: HookMatch
+  readonly match?: CallMatch
   /** The lower goes first; among equals, by name. Default 0. */
   readonly order?: number
   /** Its failure is a failure of the hooked scope. Default `false`. */
@@ -102,22 +143,32 @@ const never: Retry = { times: 0, delay: Duration.seconds(1), factor: 2 }
 const patient: Retry = { ...never, times: 9 }
 const longestDelay = "5 minutes"
 
+interface Stated extends Omit<Options, "match"> {
+  readonly match?: HookMatch
+  readonly delivery?: HookConfig["delivery"]
+}
+
 /** The configuration that the code of a hook states. */
-export const stated = (name: string, options: Options, delivery: HookConfig["delivery"]): HookConfig => {
-  const timeout = Duration.fromInputUnsafe(options.timeout ?? "10 seconds")
-  if (!(Duration.toMillis(timeout) > 0 && Duration.isFinite(timeout))) {
-    throw new RangeError(`the timeout of hook "${name}" must be positive and finite, got ${Duration.format(timeout)}`)
-  }
+export const stated = (phase: Phase, name: string, options: Stated): HookConfig => {
+  const { delivery = phase === "event" ? "queue" : "inline", match = {} } = options
+  const [foreign] = inapplicable(phase, { match })
+  if (foreign !== undefined) throw new Error(`"${foreign}" means nothing to the ${phase} hook "${name}"`)
   const unstated = delivery === "queue" ? patient : never
   return {
     enabled: options.enabled ?? true,
-    match: options.match ?? {},
+    match,
     order: options.order ?? 0,
     required: options.required ?? false,
-    timeout,
+    timeout: timeoutOf(name, options.timeout ?? "10 seconds"),
     retry: options.retry === undefined ? unstated : retryOf(name, options.retry),
     delivery
   }
+}
+
+const timeoutOf = (name: string, stated: Duration.Input): Duration.Duration => {
+  const timeout = Duration.fromInputUnsafe(stated)
+  if (Duration.toMillis(timeout) > 0 && Duration.isFinite(timeout)) return timeout
+  throw new RangeError(`the timeout of hook "${name}" must be positive and finite, got ${Duration.format(timeout)}`)
 }
 
 const retryOf = (name: string, { delay = "1 second", factor = 2, times }: NonNullable<Options["retry"]>): Retry => {

@@ -89,6 +89,7 @@ export type CallEnded = typeof CallEnded.Type
 export interface Session {
   /** Name of the hooked scope. */
   readonly scope: string
+  /** `"Review/7"`: run `7` of the orchestration `Review`. */
   readonly runId: string | undefined
 }
 
@@ -133,6 +134,7 @@ export interface PostHook<out R> extends Common {
  */
 export interface SessionHook<out R> extends Common {
   readonly phase: "session"
+  readonly where: ((session: Session) => boolean) | undefined
   readonly open: (session: Session) => Effect.Effect<unknown, unknown, R | Scope.Scope>
 }
 

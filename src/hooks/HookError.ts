@@ -55,6 +55,23 @@ export class HookUnknown extends Schema.TaggedError<HookUnknown>()("HookUnknown"
   }
 }
 
+/**
+ * A configuration that would mean nothing to this hook: nothing was changed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class HookMisconfigured extends Schema.TaggedError<HookMisconfigured>()("HookMisconfigured", {
+  hook: Schema.String,
+  phase: Phase,
+  /** `match.events`, `delivery`, … */
+  fields: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `Hook "${this.hook}" (${this.phase}) cannot be configured by: ${this.fields.join(", ")}.`
+  }
+}
+
 const Ending = Schema.Union([HookRefused, HookFailed])
 type Ending = typeof Ending.Type
 

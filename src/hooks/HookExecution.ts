@@ -1,10 +1,14 @@
 /**
  * What hooks did: each execution is counted, logged, and remembered for a while.
  *
+ * **Details** In the log one that failed is a warning. One that refused a call or changed its input is information: without
+ * it nobody could tell why the program does what it does. All others are there for who looks for them, at the level debug.
+ *
  * **Gotchas** Nothing of a call's values gets here. But the message of a handler's failure does: keep secrets out of it.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as LogLevel from "effect/LogLevel"
 import * as Metric from "effect/Metric"
 import * as Schema from "effect/Schema"
 import { Phase } from "./HookConfig.ts"
@@ -77,9 +81,20 @@ export class Executions {
   }
 }
 
+const levels: { readonly [O in Execution["outcome"]]: LogLevel.Severity } = {
+  Failed: "Warn",
+  Refused: "Info",
+  Changed: "Info",
+  Passed: "Debug",
+  Observed: "Debug",
+  Queued: "Debug",
+  Opened: "Debug",
+  Closed: "Debug"
+}
+
 const log = ({ attempts, duration, hook, outcome, phase, reason, runId, subject }: Execution): Effect.Effect<void> => {
   const sentence = `Hook "${hook}" (${phase}) of "${subject}": ${outcome}${reason === undefined ? "" : `, ${reason}`}`
-  return (outcome === "Failed" ? Effect.logWarning(sentence) : Effect.logDebug(sentence)).pipe(
+  return Effect.logWithLevel(levels[outcome])(sentence).pipe(
     Effect.annotateLogs({
       hook,
       phase,

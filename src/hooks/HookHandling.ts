@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Tracer from "effect/Tracer"
 import { type HookConfig, scheduleOf } from "./HookConfig.ts"
+import type { TimeLimits } from "./HookTimeLimit.ts"
 
 /**
  * Nothing of the program's context reaches a handler, but the span it stands in: neither the run, nor the interceptor. So
@@ -30,21 +31,31 @@ export interface Handled<A> {
   readonly duration: Duration.Duration
 }
 
+/** Whose handler it is, and how patiently it is run. */
+export interface Patience extends Pick<HookConfig, "retry" | "timeout"> {
+  readonly hook: string
+  readonly limits: TimeLimits
+}
+
 /** Tries until it succeeds or the retry ends. Does not fail: what becomes of a failure, its caller decides. */
 export const handle = <A>(
-  { retry, timeout }: Pick<HookConfig, "retry" | "timeout">,
+  { hook, limits, retry, timeout }: Patience,
   run: (attempt: number) => Effect.Effect<A, unknown>
 ): Effect.Effect<Handled<A>> =>
   Effect.gen(function* () {
     const startedAt = yield* Clock.currentTimeMillis
     let attempts = 0
-    const attempt = Effect.suspend(() => run(++attempts)).pipe(
-      Effect.timeoutOrElse({
-        duration: timeout,
-        orElse: () => Effect.fail(new Error(`it did not finish within ${Duration.format(timeout)}`))
-      }),
-      Effect.sandbox
-    )
+    const attempt = Effect.suspend(() => {
+      attempts++
+      const obstacle = limits.obstacle(hook)
+      return obstacle === undefined
+        ? limits.within(
+            hook,
+            timeout,
+            Effect.suspend(() => run(attempts))
+          )
+        : Effect.fail(obstacle)
+    }).pipe(Effect.sandbox)
     const result = yield* Effect.result(retry.times === 0 ? attempt : Effect.retry(attempt, scheduleOf(retry)))
     return {
       result: Result.mapError(result, (cause) => messageOf(Cause.squash(cause))),

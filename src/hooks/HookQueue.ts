@@ -8,12 +8,15 @@
  * Invariants (checked by `test/hooks/HookQueue.test.ts`):
  *
  *   Q1. A call, and an event, is queued once for each hook, around any crash and however often a run is replayed.
- *   Q2. An attempt that fails is tried again by the configuration of that moment; then the item is a dead letter.
+ *   Q2. An attempt that fails is tried again by the configuration of that moment; then the item is a dead letter, and the
+ *       log says so.
  *   Q3. Events of one stream are handled in their order, by each hook.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -73,10 +76,10 @@ export class HookQueues {
     const { concurrency, pollInterval, registry } = options
     const queues = new Map<string, Queue>()
     for (const hook of registry.of("post", "event")) {
-      const queue = yield* WorkQueue.make(`hooks/${hook.name}`, {
+      const queue = yield* WorkQueue.make(queueOf(hook.name), {
         item: Item,
         error: HookFailed,
-        retry: retryOf(() => registry.config(hook.name)),
+        retry: retryOf(hook.name, () => registry.config(hook.name)),
         // Longer than a run may be without a process between its offer and the record of it.
         idempotencyWindow: "7 days",
         pollInterval
@@ -110,9 +113,22 @@ type Offer = Effect.Effect<WorkQueue.ItemId, QueueFull | WorkQueueError | string
 /** G4 */
 const noQueue = "its code is not part of this program"
 
-/** Q2: asked anew at each failure. */
-const retryOf = (config: () => HookConfig): Schedule.Schedule<unknown, number> =>
-  Schedule.fromStep(Effect.suspend(() => Schedule.toStep(scheduleOf(config().retry))))
+/** Q2: asked anew at each failure. The pool of the queue asks; that there is no retry left is how it finds a death. */
+const retryOf = (hook: string, config: () => HookConfig): Schedule.Schedule<unknown, number> =>
+  Schedule.fromStep(
+    Effect.map(
+      Effect.suspend(() => Schedule.toStep(scheduleOf(config().retry))),
+      (step) => (now: number, failure: number) =>
+        Pull.catchDone(step(now, failure), (output) => Effect.andThen(died(hook, failure), Cause.done(output)))
+    )
+  )
+
+const died = (hook: string, failures: number): Effect.Effect<void> =>
+  Effect.logWarning(`An item of hook "${hook}" is a dead letter, failures: ${failures}`).pipe(
+    Effect.annotateLogs({ hook, queue: queueOf(hook) })
+  )
+
+const queueOf = (hook: string) => `hooks/${hook}`
 
 interface Job {
   readonly item: Item
@@ -132,7 +148,8 @@ const work = Effect.fnUntraced(function* (
   yield* registry.list
   const { timeout } = registry.config(name)
   // Whoever tries again is the queue.
-  const handled = yield* handle({ timeout, retry: once }, () => attempt({ registry, store }, hook, job))
+  const patience = { hook: name, limits: registry.limits, timeout, retry: once }
+  const handled = yield* handle(patience, () => attempt({ registry, store }, hook, job))
   const { duration, result } = handled
   const reason = Result.isFailure(result) ? result.failure : undefined
   yield* registry.executions.record({

@@ -4,8 +4,10 @@
  * Invariants (checked by `test/hooks/HookConfiguration.test.ts`):
  *
  *   G1. What is stored changes what the code states field by field; what is not stored follows the code.
- *   G2. A change made here holds for the next scope, and one made elsewhere after `refresh` at the latest.
- *   G3. While the store cannot be read, or holds what cannot be understood, the last good configuration holds.
+ *   G2. A change made here holds for the next scope, and one made elsewhere after `refresh` at the latest. In a scope that
+ *       is open, what H1 does not fix follows it, too.
+ *   G3. While the store cannot be read, or holds what cannot be understood, the last good configuration holds; whether the
+ *       hook is enabled can be understood by itself.
  *   G4. A hook that a run was begun with, and that this program does not have, fails: who relies on it, says `required`.
  */
 import type * as Context from "effect/Context"
@@ -14,11 +16,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { PersistenceError } from "../persistence/Persistence.ts"
-import { type HookChanges, HookConfig, Overrides, Phase } from "./HookConfig.ts"
+import { encodeOverrides, type HookChanges, HookConfig, inapplicable, Phase, readOverrides } from "./HookConfig.ts"
 import type { Hook, OfPhase } from "./HookDefinition.ts"
-import { HookUnknown } from "./HookError.ts"
+import { HookMisconfigured, HookUnknown } from "./HookError.ts"
 import { Executions } from "./HookExecution.ts"
 import type { HookStore, StoredHook } from "./HookStore.ts"
+import { TimeLimits } from "./HookTimeLimit.ts"
 
 /**
  * A hook and what holds for it.
@@ -46,12 +49,9 @@ export interface Options {
   readonly history: number
 }
 
-const Changes = Schema.toCodecJson(Overrides)
-const decodeOverrides = Schema.decodeUnknownOption(Changes)
-const encodeOverrides = Schema.encodeSync(Changes)
-
 export class Registry {
   readonly executions: Executions
+  readonly limits = new TimeLimits()
   /** What handlers run in. */
   readonly context: Context.Context<never>
   private readonly hooks: ReadonlyMap<string, Hook<never>>
@@ -106,6 +106,14 @@ export class Registry {
     return this.statuses.get(name)!.config
   }
 
+  /** As `config`, at most `refresh` old. `undefined`: the program has no such hook of that phase. */
+  current(name: string, phase: Phase): Effect.Effect<HookConfig | undefined> {
+    return Effect.map(this.refreshed, () => {
+      const status = this.statuses.get(name)
+      return status?.phase === phase ? status.config : undefined
+    })
+  }
+
   /** What holds for each hook, at most `refresh` old (G2). */
   get list(): Effect.Effect<ReadonlyArray<Status>> {
     return Effect.map(this.refreshed, () => [...this.statuses.values()])
@@ -129,11 +137,18 @@ export class Registry {
   }
 
   /** Changes some fields, whoever else changes others. */
-  change(name: string, changes: HookChanges): Effect.Effect<HookConfig, HookUnknown | PersistenceError> {
-    return this.rewrite(name, ({ config, enabled }) => {
-      const { enabled: wanted = enabled, ...fields } = changes
-      const overrides = Option.getOrElse(decodeOverrides(config), () => ({}))
-      return { enabled: wanted, config: encodeOverrides({ ...overrides, ...fields }) as Schema.Json }
+  change(
+    name: string,
+    { enabled: wanted, ...changes }: HookChanges
+  ): Effect.Effect<HookConfig, HookUnknown | HookMisconfigured | PersistenceError> {
+    return Effect.gen({ self: this }, function* () {
+      const { phase } = yield* this.known(name)
+      const fields = inapplicable(phase, changes)
+      if (fields.length > 0) return yield* new HookMisconfigured({ hook: name, phase, fields })
+      return yield* this.rewrite(name, ({ config, enabled }) => {
+        const overrides = Option.getOrElse(readOverrides(phase, config), () => ({}))
+        return { enabled: wanted ?? enabled, config: encodeOverrides({ ...overrides, ...changes }) }
+      })
     })
   }
 
@@ -165,23 +180,29 @@ export class Registry {
   private readonly reload: Effect.Effect<void, PersistenceError> = Effect.gen({ self: this }, function* () {
     const stored = new Map((yield* this.store.all).map((one) => [one.name, one]))
     for (const hook of this.hooks.values()) {
-      const status = this.statusOf(hook, stored.get(hook.name))
-      if (status === undefined) {
+      const { isUnderstood, status } = this.statusOf(hook, stored.get(hook.name))
+      this.statuses.set(hook.name, status)
+      if (!isUnderstood) {
         yield* Effect.logError(
-          `What is stored about hook "${hook.name}" is no configuration: what was known of it still holds`
+          `What is stored about hook "${hook.name}" is no configuration of a ${hook.phase} hook: what was known still holds`
         )
-      } else this.statuses.set(hook.name, status)
+      }
     }
   })
 
-  /** `undefined`: what is stored is no configuration (G3). */
-  private statusOf({ config, name, phase }: Hook<never>, stored: StoredHook | undefined): Status | undefined {
-    if (stored === undefined) return { name, phase, config, version: 0 }
+  private statusOf(
+    { config, name, phase }: Hook<never>,
+    stored: StoredHook | undefined
+  ): { readonly status: Status; readonly isUnderstood: boolean } {
+    if (stored === undefined) return { status: { name, phase, config, version: 0 }, isUnderstood: true }
     const { enabled, version } = stored
-    const overrides = decodeOverrides(stored.config)
-    return Option.isNone(overrides)
-      ? undefined
-      : { name, phase, config: { ...config, ...overrides.value, enabled }, version }
+    const overrides = readOverrides(phase, stored.config)
+    // G3
+    if (Option.isNone(overrides)) {
+      const known = this.statuses.get(name)!
+      return { status: { ...known, config: { ...known.config, enabled } }, isUnderstood: false }
+    }
+    return { status: { name, phase, config: { ...config, ...overrides.value, enabled }, version }, isUnderstood: true }
   }
 }
 

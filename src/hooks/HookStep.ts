@@ -12,20 +12,28 @@ import * as SchemaParser from "effect/SchemaParser"
 import * as PatternEvent from "../core/PatternEvent.ts"
 import * as Run from "../core/Run.ts"
 import * as StepPath from "../core/StepPath.ts"
+import type { HookConfig } from "./HookConfig.ts"
 import type { Info } from "./HookDefinition.ts"
 import { Execution } from "./HookExecution.ts"
 import { handle } from "./HookHandling.ts"
+import type { HookMatch } from "./HookMatch.ts"
 import type { Active, Registry } from "./HookRegistry.ts"
 
 /** What is recorded of an execution: enough to go on without the hook. */
 export const Answer = Schema.Struct({
-  outcome: Execution.fields.outcome,
+  /** `"Skipped"`: the hook was not there for it any more, and nothing was executed. */
+  outcome: Schema.Literals([...Execution.fields.outcome.literals, "Skipped"]),
   /** Of a hook that changed the input. */
   input: Schema.optionalKey(Schema.Json),
   /** Why it failed, or refused. */
   reason: Schema.optionalKey(Schema.String)
 })
 export type Answer = typeof Answer.Type
+
+/** The answer of a hook that was executed. */
+export interface Said extends Answer {
+  readonly outcome: Execution["outcome"]
+}
 
 const codec: Run.OutcomeCodec<Answer, never> = {
   encodeSuccess: SchemaParser.encodeUnknownExit(Answer) as Run.OutcomeCodec<Answer, never>["encodeSuccess"],
@@ -43,12 +51,16 @@ export const below = (place: Place, segment: string): Place =>
 
 /** A hook that is asked at a place, and what about. */
 export interface Question<A> extends Active {
+  /** Is the hook still there for it, by what is configured now? */
+  readonly isFor: (match: HookMatch) => boolean
+  /** In place of the one that is configured. */
+  readonly retry?: HookConfig["retry"]
   /** The agent whose call it is about; of a session the hooked scope. */
   readonly subject: string
   /** Checked on replay: the answer was given about these. */
   readonly facts: Schema.Json
   readonly run: (info: Info) => Effect.Effect<A, unknown>
-  readonly answerOf: (value: A) => Answer
+  readonly answerOf: (value: A) => Said
 }
 
 /** Asks, or answers from the journal, and states it in the run. */
@@ -67,23 +79,29 @@ export const ask = <A>(registry: Registry, place: Place, question: Question<A>):
     onUnencodable: (issue) => issue as never
   })
   return Effect.tap(answer, ({ outcome }) =>
-    PatternEvent.state({ _tag: "HookExecuted", hook: name, phase, subject, outcome }).pipe(
-      Effect.provideService(Run.CurrentRun, place)
-    )
+    outcome === "Skipped"
+      ? Effect.void
+      : PatternEvent.state({ _tag: "HookExecuted", hook: name, phase, subject, outcome }).pipe(
+          Effect.provideService(Run.CurrentRun, place)
+        )
   )
 }
 
 const askNow = Effect.fnUntraced(function* <A>(
   registry: Registry,
-  { answerOf, config, name, phase, run, subject }: Question<A>,
+  { answerOf, config, isFor, name, phase, retry, run, subject }: Question<A>,
   { idempotencyKey, runId }: { readonly runId: string | undefined; readonly idempotencyKey: string }
 ): Effect.fn.Return<Answer> {
-  const { attempts, duration, result } = yield* handle(config, (attempt) => run({ attempt, idempotencyKey }))
-  const answer: Answer = Result.match(result, {
+  // H1: of a hook that the program has no more, there is only what was recorded.
+  const now = (yield* registry.current(name, phase)) ?? config
+  if (!(now.enabled && isFor(now.match))) return { outcome: "Skipped" }
+  const patience = { hook: name, limits: registry.limits, timeout: now.timeout, retry: retry ?? now.retry }
+  const { attempts, duration, result } = yield* handle(patience, (attempt) => run({ attempt, idempotencyKey }))
+  const said: Said = Result.match(result, {
     onSuccess: answerOf,
     onFailure: (reason) => ({ outcome: "Failed", reason })
   })
-  const { outcome, reason } = answer
+  const { outcome, reason } = said
   yield* registry.executions.record({
     hook: name,
     phase,
@@ -95,7 +113,7 @@ const askNow = Effect.fnUntraced(function* <A>(
     ...(runId !== undefined && { runId }),
     ...(reason !== undefined && { reason })
   })
-  return answer
+  return said
 })
 
 /**

@@ -3,8 +3,9 @@
  *
  * Invariants (checked by `test/hooks/HookedScope.test.ts` and `test/hooks/HookedScope.durable.test.ts`):
  *
- *   H1. Which hooks there are, and how they are configured, is decided once, when the scope is entered; in a run it is
- *       recorded.
+ *   H1. Which hooks there are, in which order, which are required and which go through the queue is decided once, when the
+ *       scope is entered; in a run it is recorded. After that a hook can only be left out: one that is switched off, or does
+ *       not match any more, is not executed; in a run that is recorded, too.
  *   H2. In a run, what a hook said is recorded: a replay, whatever is configured by then, gives the same changes and
  *       refusals, and executes no hook anew.
  *   H3. A pre hook that refuses lets nothing of the call run. Its refusal ends the scope, as `HookRefused`, and no handler
@@ -29,6 +30,7 @@ import * as Interceptor from "../core/Interceptor.ts"
 import * as Run from "../core/Run.ts"
 import * as StepPath from "../core/StepPath.ts"
 import * as Decision from "../policies/Decision.ts"
+import type { Session } from "./HookDefinition.ts"
 import { end, type HookFailed, typed } from "./HookError.ts"
 import * as HookMatch from "./HookMatch.ts"
 import type { HookQueues } from "./HookQueue.ts"
@@ -57,18 +59,24 @@ export const enter = <A, E, R>({ queues, registry }: Surroundings, name: string,
       // H8
       if ((yield* IsHooked) || registry.of("pre", "post", "session").length === 0) return yield* self
       const place = yield* Run.CurrentRun
-      const active = yield* snapshot(null, registry.active("pre", "post", "session"))
-      const scope = new HookedScope({ registry, queues, name, active })
+      const session = { scope: name, runId: place?.run.runId }
+      const active = yield* snapshot(null, activeIn(registry, session))
+      const scope = new HookedScope({ registry, queues, session, active })
       const sessions = active.filter(({ phase }) => phase === "session")
       const outer = yield* Interceptor.Interceptor
       const answer = yield* self.pipe(
         Effect.provideService(Interceptor.Interceptor, inside(outer, scope.intercept)),
         Effect.provideService(IsHooked, true),
-        SessionHooks.within({ registry, place, scope: name, runId: place?.run.runId }, sessions)
+        SessionHooks.within({ registry, place, ...session }, sessions)
       )
       if (scope.failed !== undefined) return yield* end(scope.failed)
       return answer
     })
+  )
+
+const activeIn = (registry: Registry, session: Session): Effect.Effect<ReadonlyArray<Active>> =>
+  Effect.map(registry.active("pre", "post", "session"), (active) =>
+    active.filter(({ config }) => HookMatch.ofScope(config.match, session))
   )
 
 /** Who was there before is asked first. */
@@ -78,7 +86,7 @@ const inside = (outer: Interceptor.Intercept | undefined, own: Interceptor.Inter
 const now = Run.withCurrent(({ run }) => run.time.clock, Clock.currentTimeMillis)
 
 class HookedScope {
-  private readonly name: string
+  private readonly session: Session
   private readonly registry: Registry
   private readonly queues: HookQueues
   private readonly pre: ReadonlyArray<Active>
@@ -86,8 +94,8 @@ class HookedScope {
   /** The required post hooks that failed, each with the place of its call. */
   private readonly failures: Array<{ readonly path: string; readonly failed: HookFailed }> = []
 
-  constructor(options: Surroundings & { readonly name: string; readonly active: ReadonlyArray<Active> }) {
-    this.name = options.name
+  constructor(options: Surroundings & { readonly session: Session; readonly active: ReadonlyArray<Active> }) {
+    this.session = options.session
     this.registry = options.registry
     this.queues = options.queues
     this.pre = options.active.filter(({ phase }) => phase === "pre")
@@ -100,8 +108,8 @@ class HookedScope {
   }
 
   readonly intercept: Interceptor.Intercept = (call, proceed) => {
-    const isFor = ({ config }: Active) => HookMatch.ofCall(config.match, call)
-    const [pre, post] = [this.pre.filter(isFor), this.post.filter(isFor)]
+    const isThere = ({ config }: Active) => HookMatch.ofCall(config.match, call)
+    const [pre, post] = [this.pre.filter(isThere), this.post.filter(isThere)]
     return pre.length + post.length === 0 ? proceed(call.input) : this.around(call, proceed, { pre, post })
   }
 
@@ -111,10 +119,11 @@ class HookedScope {
     { post, pre }: { readonly pre: ReadonlyArray<Active>; readonly post: ReadonlyArray<Active> }
   ): Effect.Effect<A, E, R> {
     return Effect.gen({ self: this }, function* () {
-      const { registry } = this
+      const { queues, registry, session } = this
+      const isFor = (match: HookMatch.HookMatch) => HookMatch.ofScope(match, session) && HookMatch.ofCall(match, call)
       // Counted as the call itself is: branches that call different agents do not disturb each other.
       const place = HookStep.below(yield* Run.CurrentRun, `~hook/${StepPath.segment(call.agent)}`)
-      const input = yield* PreHooks.askAll(registry, place, { active: pre, call })
+      const input = yield* PreHooks.askAll(registry, place, { active: pre, call, isFor })
       if (post.length === 0) return yield* proceed(input)
       const startedAt = yield* now
       const exit = yield* Effect.exit(proceed(input))
@@ -122,8 +131,8 @@ class HookedScope {
       const duration = Duration.millis(Math.max(0, (yield* now) - startedAt))
       const path = place?.scope.path ?? ""
       const onFailed = (failed: HookFailed) => void this.failures.push({ path, failed })
-      const telling = { registry, queues: this.queues, active: post, onFailed }
-      const ended = { scope: this.name, call: { ...call, input }, exit, duration }
+      const telling = { registry, queues, active: post, isFor, onFailed }
+      const ended = { scope: session.scope, call: { ...call, input }, exit, duration }
       yield* HookStep.unhurt(place, PostHooks.tellAll(telling, place, ended))
       return yield* exit
     })

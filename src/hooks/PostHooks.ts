@@ -27,7 +27,7 @@ export interface Ended {
 }
 
 /** What it takes to tell them. */
-export interface Telling {
+export interface Telling extends Pick<HookStep.Question<never>, "isFor"> {
   readonly registry: Registry
   readonly queues: HookQueues
   readonly active: ReadonlyArray<Active>
@@ -37,7 +37,7 @@ export interface Telling {
 
 /** Tells all, one after the other. */
 export const tellAll = (
-  { active, onFailed, queues, registry }: Telling,
+  { active, isFor, onFailed, queues, registry }: Telling,
   place: HookStep.Place,
   ended: Ended
 ): Effect.Effect<void> =>
@@ -48,10 +48,13 @@ export const tellAll = (
       const call = callEnded(hook, place, ended)
       const passed = HookMatch.passes(hook.where, call)
       if (HookMatch.isPassedOver(passed)) return Effect.void
-      return Effect.map(tell({ registry, queues }, place, { hook, active, passed, call }), ({ outcome, reason }) => {
-        if (outcome !== "Failed" || !active.config.required) return
-        onFailed(new HookFailed({ hook: hook.name, phase: "post", subject: call.agent, reason: reason! }))
-      })
+      return Effect.map(
+        tell({ registry, queues, isFor }, place, { hook, active, passed, call }),
+        ({ outcome, reason }) => {
+          if (outcome !== "Failed" || !active.config.required) return
+          onFailed(new HookFailed({ hook: hook.name, phase: "post", subject: call.agent, reason: reason! }))
+        }
+      )
     },
     { discard: true }
   )
@@ -67,14 +70,15 @@ interface About {
 }
 
 const tell = (
-  { queues, registry }: Pick<Telling, "registry" | "queues">,
+  { isFor, queues, registry }: Pick<Telling, "registry" | "queues" | "isFor">,
   place: HookStep.Place,
   { active, call, hook, passed }: About
 ): Effect.Effect<HookStep.Answer> => {
   const isQueued = active.config.delivery === "queue"
   return HookStep.ask(registry, place, {
     ...active,
-    config: isQueued ? { ...active.config, retry: offering } : active.config,
+    isFor,
+    ...(isQueued && { retry: offering }),
     subject: call.agent,
     facts: null,
     run: (info) =>

@@ -14,7 +14,13 @@ import * as HookMatch from "./HookMatch.ts"
 import type { Active, Registry } from "./HookRegistry.ts"
 import * as HookStep from "./HookStep.ts"
 
-interface Asked {
+/** A call, and who is to be asked about it. */
+export interface Asking extends Pick<HookStep.Question<never>, "isFor"> {
+  readonly active: ReadonlyArray<Active>
+  readonly call: Intercepted
+}
+
+interface Asked extends Pick<Asking, "isFor"> {
   readonly hook: PreHook<unknown, never>
   readonly active: Active
   readonly passed: Result.Result<boolean, unknown>
@@ -24,7 +30,7 @@ interface Asked {
 export const askAll = (
   registry: Registry,
   place: HookStep.Place,
-  { active, call }: { readonly active: ReadonlyArray<Active>; readonly call: Intercepted }
+  { active, call, isFor }: Asking
 ): Effect.Effect<unknown> =>
   Effect.reduce(
     active,
@@ -36,7 +42,7 @@ export const askAll = (
       const passed = HookMatch.passes(hook.where, callOf(now))
       return HookMatch.isPassedOver(passed)
         ? Effect.succeed(input)
-        : askOne(registry, place, { asked: { hook, active, passed }, call: now })
+        : askOne(registry, place, { asked: { hook, active, passed, isFor }, call: now })
     }
   )
 
@@ -50,13 +56,14 @@ const callOf = (call: Intercepted): Call<unknown> => ({
 const askOne = Effect.fnUntraced(function* (
   registry: Registry,
   place: HookStep.Place,
-  { asked: { active, hook, passed }, call }: { readonly asked: Asked; readonly call: Intercepted }
+  { asked: { active, hook, isFor, passed }, call }: { readonly asked: Asked; readonly call: Intercepted }
 ): Effect.fn.Return<unknown> {
   // The agent's own task has the last word about what the agent takes.
   const task = call.task ?? hook.task
   const { agent } = call
   const answer = yield* HookStep.ask(registry, place, {
     ...active,
+    isFor,
     subject: agent,
     facts: (task && HookInput.json(task, call.input)) ?? null,
     run: (info) =>
@@ -79,7 +86,7 @@ const answerOf = (
   task: Task.Any | undefined,
   agent: string,
   ruling: Ruling<unknown>
-): Effect.Effect<HookStep.Answer, string> => {
+): Effect.Effect<HookStep.Said, string> => {
   if (ruling._tag === "Pass") return Effect.succeed({ outcome: "Passed" })
   if (ruling._tag === "Refuse") return Effect.succeed({ outcome: "Refused", reason: ruling.reason })
   if (task === undefined) {

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Logger, Metric } from "effect"
+import { Duration, Effect, Layer, Logger, type LogLevel, Metric, References, type Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/backends/Memory.ts"
 import { CurrentHookStore, type HookStore, ofPersistence } from "../../src/hooks/HookStore.ts"
-import { Agent, Hook, Persistence, PersistenceError } from "../../src/index.ts"
+import { Agent, Hook, HookMisconfigured, Persistence, PersistenceError } from "../../src/index.ts"
 import { layerOf, quiet, speaker, Text } from "./parts.ts"
 
 const sign = (name: string, options: Hook.Options = {}) =>
@@ -133,6 +133,80 @@ describe("configuration", () => {
     })
   )
 
+  it.effect("what means nothing to a hook of its phase is a typed failure, and changes nothing", () =>
+    Effect.gen(function* () {
+      const wrong: ReadonlyArray<readonly [string, Hook.HookChanges, ReadonlyArray<string>]> = [
+        ["a", { match: { events: ["A"], agents: ["alice"] }, delivery: "queue" }, ["match.events", "delivery"]],
+        ["told", { match: { streams: ["order/"] } }, ["match.streams"]],
+        ["open", { match: { agents: ["alice"] } }, ["match.agents"]],
+        ["open", { match: { patterns: ["Leaf"], capabilities: ["loud"] } }, ["match.patterns", "match.capabilities"]],
+        [
+          "heard",
+          { match: { agents: ["alice"], runs: ["Job/"] }, required: true },
+          ["match.agents", "match.runs", "required"]
+        ],
+        // No field at all, as a program without types may give it.
+        ["a", { ordre: 1, match: { agent: ["alice"] } } as Hook.HookChanges, ["match.agent", "ordre"]]
+      ]
+      const before = yield* Hook.Hooks.use(({ list }) => list)
+      for (const [hook, changes, fields] of wrong) {
+        const error = yield* Effect.flip(configure(hook, { ...changes, enabled: false }))
+        const phase = before.find(({ name }) => name === hook)!.phase
+        assert.deepStrictEqual(error, new HookMisconfigured({ hook, phase, fields }))
+      }
+      assert.deepStrictEqual(yield* Hook.Hooks.use(({ list }) => list), before)
+      assert.strictEqual(
+        (yield* Effect.flip(configure("told", wrong[1]![1]))).message,
+        'Hook "told" (post) cannot be configured by: match.streams.'
+      )
+      const order = { order: 1, timeout: Duration.seconds(1), retry: { times: 1, delay: Duration.zero, factor: 1 } }
+      yield* configure("a", { ...order, required: true, match: { agents: [], patterns: [], capabilities: [] } })
+      yield* configure("told", { ...order, required: true, delivery: "queue", match: { scopes: [], runs: [] } })
+      yield* configure("open", { ...order, required: true, match: { scopes: [], runs: [] } })
+      yield* configure("heard", { ...order, match: { events: [], streams: [] } })
+    }).pipe(
+      Effect.provide(
+        layerOf([
+          sign("a"),
+          Hook.post("told", { run: () => Effect.void }),
+          Hook.session("open", { open: () => Effect.void }),
+          Hook.event("heard", { events: ["A"], run: () => Effect.void })
+        ])
+      )
+    )
+  )
+
+  it.effect(
+    "G3: what is stored and means nothing to a hook is told of in the log; `enabled` is understood all the same",
+    () =>
+      Effect.gen(function* () {
+        const logged: Array<string> = []
+        const logger = Logger.make<unknown, void>(({ message }) => void logged.push(String(message)))
+        const layer = Layer.merge(layerOf([sign("a"), sign("b")], { refresh: 0 }), Logger.layer([logger]))
+        yield* Effect.gen(function* () {
+          const persistence = yield* Persistence
+          const store = (enabled: boolean, config: Schema.Json) =>
+            persistence.putAll([{ collection: "hooks", id: "a", body: { phase: "pre", enabled, config } }])
+          yield* configure("a", { match: { agents: ["alice"] } })
+          // Each would be another hook, if it were just passed over: one for all agents.
+          for (const config of [{ match: { events: ["A"] } }, { match: { agent: ["bob"] } }, { delivery: "queue" }]) {
+            logged.length = 0
+            yield* store(true, config)
+            assert.strictEqual(yield* said, "alice(ab)")
+            assert.deepStrictEqual((yield* statusOf("a"))?.config.match, { agents: ["alice"] })
+            assert.include(
+              logged,
+              'What is stored about hook "a" is no configuration of a pre hook: what was known still holds'
+            )
+            yield* store(false, config)
+            assert.strictEqual(yield* said, "alice(b)")
+          }
+          yield* configure("a", { enabled: true, order: 1 })
+          assert.strictEqual(yield* said, "alice(ba)")
+        }).pipe(Effect.provide(layer))
+      })
+  )
+
   it.effect("a hook that is not there is a typed failure", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(configure("nobody", {}))
@@ -151,6 +225,55 @@ describe("configuration", () => {
 })
 
 describe("executions", () => {
+  it.effect("are in the log: what changed something as information, failures as warnings, all others at debug", () =>
+    Effect.gen(function* () {
+      const logged: Array<string> = []
+      const logger = Logger.make<unknown, void>(
+        ({ logLevel, message }) => void logged.push(`${logLevel} ${String(message)}`)
+      )
+      const alice = { match: { agents: ["alice"] } }
+      const hooks = [
+        Hook.pre("1 pass", { ...alice, run: () => Hook.pass }),
+        Hook.pre("2 change", { ...alice, run: () => Hook.change({ text: "b" }) }),
+        Hook.pre("3 fail", { ...alice, run: () => Effect.fail("no luck") }),
+        Hook.pre("4 refuse", { match: { agents: ["bob"] }, run: () => Hook.refuse("it is late") }),
+        Hook.post("5 observe", { ...alice, run: () => Effect.void }),
+        Hook.post("6 queue", { ...alice, delivery: "queue", run: () => Effect.never }),
+        Hook.session("7 open", { open: () => Effect.void })
+      ]
+      const program = speaker("alice")
+        .run({ text: "a" })
+        .pipe(Effect.andThen(Effect.exit(speaker("bob").run({ text: "a" }))), Hook.hooked("talk"), Effect.exit)
+      const atLevel = (level: LogLevel.LogLevel) =>
+        Effect.suspend(() => {
+          logged.length = 0
+          return program.pipe(
+            Effect.provide(layerOf(hooks)),
+            Effect.provide(Logger.layer([logger])),
+            Effect.provideService(References.MinimumLogLevel, level)
+          )
+        })
+      yield* atLevel("Info")
+      const visible = [
+        'Info Hook "2 change" (pre) of "alice": Changed',
+        'Warn Hook "3 fail" (pre) of "alice": Failed, no luck',
+        'Info Hook "4 refuse" (pre) of "bob": Refused, it is late'
+      ]
+      assert.deepStrictEqual(logged, visible)
+      yield* atLevel("Debug")
+      assert.deepStrictEqual(logged.toSorted(), [
+        'Debug Hook "1 pass" (pre) of "alice": Passed',
+        'Debug Hook "5 observe" (post) of "alice": Observed',
+        'Debug Hook "6 queue" (post) of "alice": Queued',
+        'Debug Hook "7 open" (session) of "talk": Closed',
+        'Debug Hook "7 open" (session) of "talk": Opened',
+        visible[0]!,
+        visible[2]!,
+        visible[1]!
+      ])
+    })
+  )
+
   it.effect("are kept up to a limit, newest first, counted, and logged without values", () =>
     Effect.gen(function* () {
       const logged: Array<string> = []

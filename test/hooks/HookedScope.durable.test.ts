@@ -192,9 +192,10 @@ const typesOf = Effect.gen(function* () {
 })
 
 describe("a run that is recovered", () => {
-  it.effect("H1, H2: goes on with the hooks that it was begun with, whatever is configured and coded by then", () =>
+  it.effect("H1, H2: goes on with the hooks that it was begun with, but for those that are switched off", () =>
     Effect.gen(function* () {
       const { held, hold, inProcess, release } = yield* setUp
+      const last = yield* setUp
       const asked: Array<string> = []
       const mark = (name: string, sign: string) =>
         Hook.pre(name, {
@@ -210,7 +211,9 @@ describe("a run that is recovered", () => {
         const said = yield* Effect.gen(function* () {
           const before = yield* speaker("alice").run({ text: "a" })
           yield* hold
-          return [before, yield* speaker("alice").run({ text: "b" })]
+          const off = yield* speaker("alice").run({ text: "b" })
+          yield* last.hold
+          return [before, off, yield* speaker("alice").run({ text: "b" })]
         }).pipe(Hook.hooked("one"))
         return [...said, yield* speaker("alice").run({ text: "c" }).pipe(Hook.hooked("two"))]
       })
@@ -223,17 +226,30 @@ describe("a run that is recovered", () => {
       )
       assert.deepStrictEqual(asked, ["first"])
       yield* release
-      const answer = yield* inProcess(hooks("+"), body, (job) =>
+      yield* inProcess(hooks("+"), body, (job) =>
         Effect.gen(function* () {
           yield* Hook.Hooks.use(({ configure }) => configure("second", { enabled: true, order: -1 }))
           yield* Hook.Hooks.use(({ configure }) => configure("first", { enabled: false }))
-          return yield* Effect.flatMap(job.start({}), (handle) => handle.await)
+          yield* job.start({})
+          yield* last.held
         })
       )
-      // Recorded; of the scope's entry; and of the entry of the next one, which read the new configuration.
-      assert.deepStrictEqual(answer.slice(0, 1), ["alice(a!)"])
-      assert.deepStrictEqual(answer.slice(1, 2), ["alice(b+)"])
-      assert.deepStrictEqual(answer.slice(2), ["alice(c?)"])
+      yield* last.release
+      const [answer, types] = yield* inProcess(hooks("+"), body, (job) =>
+        Effect.gen(function* () {
+          yield* Hook.Hooks.use(({ configure }) => configure("first", { enabled: true }))
+          const answer = yield* Effect.flatMap(job.start({}), (handle) => handle.await)
+          return [answer, yield* typesOf] as const
+        })
+      )
+      // Recorded; switched off, which is recorded, too; of the scope's entry, by the code of today; and of the entry of the
+      // next scope, which read the new configuration.
+      assert.deepStrictEqual(answer, ["alice(a!)", "alice(b)", "alice(b+)", "alice(c?+)"])
+      assert.deepStrictEqual(asked, ["first", "first", "second", "first"])
+      assert.deepStrictEqual(
+        types.filter((line) => line.includes("/~hook/alice#2")),
+        ["StepCompleted one/~hook/alice#2/first"]
+      )
     })
   )
 
@@ -310,6 +326,47 @@ describe("a run that is recovered", () => {
         all.map(({ outcome, reason }) => [outcome, reason]),
         [["Failed", "no key"]]
       )
+    })
+  )
+
+  it.effect("H7: does not open a session anew that is switched off by then", () =>
+    Effect.gen(function* () {
+      const { held, hold, inProcess, release } = yield* setUp
+      let opened = 0
+      const session = Hook.session("tenant", { required: true, open: () => Effect.sync(() => opened++) })
+      const body = Effect.as(hold, ["done"]).pipe(Hook.hooked("one"))
+      yield* inProcess([session], body, (job) => Effect.andThen(job.start({}), held))
+      yield* release
+      const answer = yield* inProcess([session], body, (job) =>
+        Effect.gen(function* () {
+          yield* Hook.Hooks.use(({ configure }) => configure("tenant", { enabled: false }))
+          return yield* Effect.flatMap(job.start({}), (handle) => handle.await)
+        })
+      )
+      assert.deepStrictEqual(answer, ["done"])
+      assert.strictEqual(opened, 1)
+    })
+  )
+
+  it.effect("matches hooks by the orchestration, or the one run, that it is", () =>
+    Effect.gen(function* () {
+      const { inProcess } = yield* setUp
+      const log: Array<string> = []
+      const session = (name: string, runs: ReadonlyArray<string>) =>
+        Hook.session(name, { match: { runs }, open: ({ runId }) => Effect.sync(() => log.push(`${name} ${runId}`)) })
+      const post = (name: string, runs: ReadonlyArray<string>) =>
+        Hook.post(name, { match: { runs }, run: ({ runId }) => Effect.sync(() => log.push(`${name} ${runId}`)) })
+      const hooks = [
+        session("all", ["Job/"]),
+        session("one", ["Job/one"]),
+        session("two", ["Job/two"]),
+        session("no", ["Jobs/"]),
+        post("told", ["Job/"]),
+        post("untold", ["Jobs/"])
+      ]
+      const body = Effect.map(speaker("alice").run({ text: "a" }), (said) => [said]).pipe(Hook.hooked("talk"))
+      yield* inProcess(hooks, body, (job) => job.run({}))
+      assert.deepStrictEqual(log, ["all Job/one", "one Job/one", "told Job/one"])
     })
   )
 

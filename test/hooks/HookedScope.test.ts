@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Fiber, Layer, Option, Schema } from "effect"
+import { Cause, Context, Duration, Effect, Exit, Fiber, Layer, Option, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Agent, Directive, Hook, HookFailed, HookRefused, Interceptor, Saga, Supervisor } from "../../src/index.ts"
 import { executions, layerOf, quiet, speaker, Text } from "./parts.ts"
@@ -159,6 +159,9 @@ describe("pre hooks", () => {
           hook("pattern", { match: { patterns: ["Supervisor", "Leaf"], agents: ["team", "duo"] } }),
           hook("capability", { match: { capabilities: ["loud"] } }),
           hook("none", { match: { agents: [] } }),
+          hook("scope", { match: { scopes: ["talk"], agents: ["team"] } }),
+          hook("elsewhere", { match: { scopes: ["chat"] } }),
+          hook("run", { match: { runs: ["Job/"] } }),
           hook("where", { where: ({ agent }) => agent === "duo" })
         ] as const
         const team = Supervisor.make("team", {
@@ -172,6 +175,7 @@ describe("pre hooks", () => {
           "where: duo Composition",
           "all: team Supervisor",
           "pattern: team Supervisor",
+          "scope: team Supervisor",
           "agent: alice Leaf",
           "all: alice Leaf",
           "capability: alice Leaf"
@@ -415,6 +419,41 @@ describe("session hooks", () => {
     })
   )
 
+  it.effect("are opened by scope and predicate, and outside of every run by no condition on runs", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const sessions = [
+        session("all", log),
+        session("scope", log, { match: { scopes: ["talk", "chat"] } }),
+        session("other", log, { match: { scopes: ["chat"] } }),
+        session("run", log, { match: { runs: [""] } }),
+        session("where", log, { where: ({ runId, scope }) => scope === "talk" && runId === undefined }),
+        session("not", log, { where: ({ scope }) => scope !== "talk" })
+      ]
+      yield* Effect.void.pipe(Hook.hooked("talk"), Effect.provide(layerOf(sessions)))
+      const opened = log.filter((line) => line.startsWith("open"))
+      assert.deepStrictEqual(opened, ["open all talk", "open scope talk", "open where talk"])
+    })
+  )
+
+  it.effect("H5: a predicate that throws is a failure of its session, and nothing is opened", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const wrong = (required: boolean) =>
+        session("wrong", log, {
+          required,
+          where: () => {
+            throw new Error("no predicate")
+          }
+        })
+      const run = (required: boolean) =>
+        Effect.succeed("inside").pipe(Hook.hooked("talk"), Effect.provide(layerOf([wrong(required)])))
+      assert.strictEqual(yield* run(false), "inside")
+      assert.include((yield* Effect.flip(run(true))).message, "no predicate")
+      assert.deepStrictEqual(log, [])
+    })
+  )
+
   it.effect("H7: one that does not close cleanly changes no outcome, and is listed", () =>
     Effect.gen(function* () {
       const broken = Hook.session("broken", { open: () => Effect.addFinalizer(() => Effect.die("stuck")) })
@@ -425,6 +464,77 @@ describe("session hooks", () => {
       )
       assert.strictEqual(answer, "inside")
       assert.deepStrictEqual(all, ["broken talk Opened", "broken talk Failed"])
+    })
+  )
+})
+
+describe("a scope that is open", () => {
+  const sign = (name: string) =>
+    Hook.pre(name, { input: Text, run: ({ input }) => Hook.change({ text: `${input.text}${name}` }) })
+  const said = speaker("alice").run({ text: "" })
+  const configure = (hook: string, changes: Hook.HookChanges) =>
+    Hook.Hooks.use((hooks) => hooks.configure(hook, changes))
+
+  it.effect("H1: does not ask a hook any more that is switched off, or does not match", () =>
+    Effect.gen(function* () {
+      const told: Array<string> = []
+      const report = Hook.post("report", { run: ({ agent }) => Effect.sync(() => void told.push(agent)) })
+      yield* Effect.gen(function* () {
+        assert.strictEqual(yield* said, "alice(ab)")
+        yield* configure("a", { enabled: false })
+        assert.strictEqual(yield* said, "alice(b)")
+        yield* configure("a", { enabled: true })
+        yield* configure("b", { match: { agents: ["bob"] } })
+        assert.strictEqual(yield* said, "alice(a)")
+        yield* configure("b", { match: { scopes: ["chat"] } })
+        assert.strictEqual(yield* said, "alice(a)")
+        assert.strictEqual(told.length, 4)
+        yield* configure("report", { enabled: false })
+        yield* said
+        assert.strictEqual(told.length, 4)
+      }).pipe(Hook.hooked("talk"), Effect.provide(layerOf([sign("a"), sign("b"), report])))
+    })
+  )
+
+  it.effect("H1: asks no hook that was switched on later, and in the order of its beginning", () =>
+    Effect.gen(function* () {
+      yield* configure("c", { enabled: false })
+      yield* Effect.gen(function* () {
+        yield* configure("c", { enabled: true })
+        yield* configure("a", { order: 1 })
+        assert.strictEqual(yield* said, "alice(ab)")
+      }).pipe(Hook.hooked("talk"))
+      assert.strictEqual(yield* said.pipe(Hook.hooked("talk")), "alice(bca)")
+    }).pipe(Effect.provide(layerOf([sign("a"), sign("b"), sign("c")])))
+  )
+
+  it.effect("G2: hears of a change that another process made after the refresh, without a new scope", () =>
+    Effect.gen(function* () {
+      const state = Memory.makeState()
+      const here = yield* Layer.build(layerOf([sign("a")], { refresh: "2 seconds" }, state))
+      const there = yield* Layer.build(layerOf([sign("a")], {}, state))
+      yield* Effect.gen(function* () {
+        assert.strictEqual(yield* said, "alice(a)")
+        yield* Effect.provide(configure("a", { enabled: false }), there)
+        assert.strictEqual(yield* said, "alice(a)")
+        yield* TestClock.adjust("2 seconds")
+        assert.strictEqual(yield* said, "alice()")
+      }).pipe(Hook.hooked("talk"), Effect.provide(here))
+    })
+  )
+
+  it.effect("G2: runs a hook as patiently as is configured by then", () =>
+    Effect.gen(function* () {
+      const hangs = Hook.pre("hangs", { timeout: "1 hour", run: () => Effect.never })
+      yield* Effect.gen(function* () {
+        yield* configure("hangs", {
+          timeout: Duration.seconds(1),
+          retry: { times: 1, delay: Duration.zero, factor: 1 }
+        })
+        const answer = yield* Effect.forkChild(said)
+        yield* TestClock.adjust("2 seconds")
+        assert.deepStrictEqual(answer.pollUnsafe(), Exit.succeed("alice()"))
+      }).pipe(Hook.hooked("talk"), Effect.provide(layerOf([hangs])))
     })
   )
 })
@@ -498,6 +608,8 @@ describe("programming mistakes", () => {
     assert.throws(() => Hook.pre("a", { run, retry: { times: -1 } }), "whole number of times, got -1")
     assert.throws(() => Hook.pre("a", { run, retry: { times: 1, factor: 0.5 } }), "at least 1, got 0.5")
     assert.throws(() => Hook.event("a", { events: [], run: () => Effect.void }), "at least one type of events")
+    const match = { events: ["A"] } as Hook.CallMatch
+    assert.throws(() => Hook.pre("a", { run, match }), '"match.events" means nothing to the pre hook "a"')
     assert.throws(() => Hook.layer([guard, guard]), 'two hooks have the name "guard"')
   })
 })

@@ -1,12 +1,12 @@
 /** W7: in a run, a replay counts the same votes, whoever is faster then. */
 import { assert, describe, it } from "@effect/vitest"
-import { Array as Arr, Effect, Exit, Layer } from "effect"
+import { Array as Arr, Effect, Exit, Layer, Schema } from "effect"
 import * as Memory from "../../src/backends/Memory.ts"
-import { Agent, Budget, Consensus, Orchestration, Swarm, Timer } from "../../src/index.ts"
+import { Agent, Budget, Consensus, Orchestration, Swarm, Task, Timer } from "../../src/index.ts"
 import { EventStore } from "../../src/event-store/EventStore.ts"
 import { CrashSweep } from "../../src/testing/index.ts"
 import { everywhere } from "../durable/everywhere.ts"
-import { define, Say, type World, world } from "../durable/program.ts"
+import { define, Refused, Say, type World, world } from "../durable/program.ts"
 
 type Members = Arr.NonEmptyReadonlyArray<ReturnType<World["agent"]>>
 
@@ -181,23 +181,58 @@ describe("Swarm in a run", () => {
           return yield* swarm.run({ text: "?" })
         }),
       {
-        error: Swarm.NoConsensus,
+        error: Swarm.NoConsensus.schema(Schema.String, Refused),
         expected: Exit.fail(
           new Swarm.NoConsensus({
             swarm: "swarm",
             ending: "RoundsSpent",
             reason: { _tag: "QuorumMissed", cast: 1, needed: 2 },
             rounds: 1,
-            votes: [],
+            tally: { votes: [{ option: "yes", votes: 1 }], cast: 1, abstained: 1, unheard: 1, agreement: 1 },
             others: 0,
-            cast: 1,
-            abstained: 1,
-            unheard: 1,
-            failures: [],
+            votes: [{ member: "good", ballot: "yes" }],
+            abstentions: [{ _tag: "Failed", member: "bad", error: new Refused({ what: "bad" }) }],
             failed: 1
           })
         ),
         effects: ["good ?"]
+      }
+    )
+  )
+
+  everywhere(
+    define(
+      "a swarm as one step: its error is recorded whole, and comes back with its types",
+      (here) =>
+        Effect.gen(function* () {
+          const swarm = Swarm.make("swarm", {
+            members: [here.agent("good"), here.agent("bad", { takes: "1 second", fails: true })],
+            vote,
+            rule: Consensus.majority({ quorum: 2 })
+          })
+          const Decide = Task.make("Decide", {
+            ...Say,
+            error: Swarm.NoConsensus.schema(Schema.Literals(["yes", "no"]), Refused)
+          })
+          const panel = Agent.make("panel", {
+            task: Decide,
+            run: (input) => Effect.map(swarm.run(input), ({ option }) => option)
+          })
+          const missed = yield* Effect.flip(panel.run({ text: "?" }))
+          if (missed._tag !== "NoConsensus") return missed._tag
+          const { abstentions, reason, votes } = missed
+          const why = abstentions.map((one) =>
+            one._tag === "Failed" && one.error instanceof Refused ? `${one.member} ${one.error.what}` : one._tag
+          )
+          return { reason, votes, why }
+        }),
+      {
+        expected: Exit.succeed({
+          reason: { _tag: "QuorumMissed", cast: 1, needed: 2 },
+          votes: [{ member: "good", ballot: "yes" }],
+          why: ["bad bad"]
+        }),
+        effects: []
       }
     )
   )

@@ -8,7 +8,15 @@ import * as Swarm from "../../src/patterns/swarm/Swarm.ts"
 import * as Budget from "../../src/policies/Budget.ts"
 import * as Seeds from "../../src/testing/Seeds.ts"
 
-class Busy extends Schema.TaggedError<Busy>()("Busy", { by: Schema.String }) {}
+class Busy extends Schema.TaggedError<Busy>()("Busy", { by: Schema.String }) {
+  // Errors are compared by their messages.
+  override get message(): string {
+    return `${this.by} is busy`
+  }
+}
+
+/** With all its fields, by which errors are not compared. */
+const plain = (error: Swarm.NoConsensus): unknown => JSON.parse(JSON.stringify(error))
 
 const Answer = Schema.Literals(["yes", "no", "perhaps", "?"])
 type Answer = typeof Answer.Type
@@ -163,12 +171,13 @@ describe("one round", () => {
         vote: (ranking) => ranking,
         rule: Consensus.borda(["a", "b", "c"])
       })
-      const { reason, votes } = yield* Effect.flip(swarm.run({}))
+      const { abstentions, reason, votes } = yield* Effect.flip(swarm.run({}))
       assert.deepStrictEqual(reason, { _tag: "Tie", options: ["a", "b"] })
-      assert.deepStrictEqual(
-        votes.map(({ members, option }) => [option, ...members]),
-        [["a", "cid"], ["b", "ann"], ["c"]]
-      )
+      assert.deepStrictEqual(votes, [
+        { member: "ann", ballot: ["b", "a"] },
+        { member: "cid", ballot: ["a", "b", "c"] }
+      ])
+      assert.deepStrictEqual(abstentions, [{ _tag: "Spoilt", member: "bob" }])
     })
   )
 })
@@ -196,25 +205,35 @@ describe("limits", () => {
       const missed = yield* Effect.flip(swarm.run(input))
       assert.instanceOf(missed, Swarm.NoConsensus)
       assert.deepStrictEqual(
-        { ...missed, failures: missed.failures.map(({ member }) => member), cause: undefined },
-        {
-          ...missed,
-          cause: undefined,
-          swarm: "swarm",
-          ending: "RoundsSpent",
-          reason: { _tag: "Tie", options: ["yes", "no"] },
-          rounds: 1,
-          votes: [
-            { option: "yes", votes: 1, members: ["m0"] },
-            { option: "no", votes: 1, members: ["m1"] }
-          ],
-          others: 0,
-          cast: 2,
-          abstained: 2,
-          unheard: 0,
-          failures: ["m3"],
-          failed: 1
-        }
+        plain(missed),
+        plain(
+          new Swarm.NoConsensus({
+            swarm: "swarm",
+            ending: "RoundsSpent",
+            reason: { _tag: "Tie", options: ["yes", "no"] },
+            rounds: 1,
+            tally: {
+              votes: [
+                { option: "yes", votes: 1 },
+                { option: "no", votes: 1 }
+              ],
+              cast: 2,
+              abstained: 2,
+              unheard: 0,
+              agreement: 0.5
+            },
+            others: 0,
+            votes: [
+              { member: "m0", ballot: "yes" },
+              { member: "m1", ballot: "no" }
+            ],
+            abstentions: [
+              { _tag: "Abstained", member: "m2" },
+              { _tag: "Failed", member: "m3", error: new Busy({ by: "m3" }) }
+            ],
+            failed: 1
+          })
+        )
       )
       assert.strictEqual(
         missed.message,
@@ -226,9 +245,9 @@ describe("limits", () => {
   it.effect("W1: in the last round nobody is waited for either once there can be no decision", () =>
     Effect.gen(function* () {
       const { swarm, watch } = swarmOf(["yes", "no", "yes", "yes"], Consensus.unanimous())
-      const { reason, unheard } = yield* Effect.flip(swarm.run(input))
+      const { reason, tally } = yield* Effect.flip(swarm.run(input))
       assert.strictEqual(reason._tag, "Tie")
-      assert.deepStrictEqual([watch.asked.length, unheard], [2, 2])
+      assert.deepStrictEqual([watch.asked.length, tally.unheard], [2, 2])
     })
   )
 
@@ -360,7 +379,53 @@ describe("many members", () => {
     })
   )
 
-  it.effect("10,000 of them: an error names the leading options and the first of their members", () =>
+  /** Half of them fail, each other one has an option of its own, and all are waited for. */
+  const allDifferent = (members: number) => {
+    const Count = Task.make("Count", { input: {}, output: Schema.Int, error: Busy })
+    let calls = 0
+    const voter = Agent.make("voter", {
+      task: Count,
+      run: () =>
+        Effect.suspend(() => (calls++ % 2 === 0 ? Effect.succeed(calls) : Effect.fail(new Busy({ by: `${calls}` }))))
+    })
+    return Swarm.make("swarm", {
+      members: Arr.replicate(voter, members),
+      vote: (number) => `option ${number}`,
+      rule: Consensus.plurality({ quorum: members / 2 })
+    })
+  }
+
+  it.effect("2,000 of them: an error holds every vote and every failure", () =>
+    Effect.gen(function* () {
+      const { abstentions, failed, others, tally, votes } = yield* Effect.flip(allDifferent(2000).run({}))
+      assert.deepStrictEqual(
+        [votes.length, abstentions.length, failed, others, tally.votes.length],
+        [1000, 1000, 1000, 0, 1000]
+      )
+      assert.deepStrictEqual(votes.at(-1), { member: "voter-1999", ballot: "option 1999" })
+      assert.deepStrictEqual(abstentions.at(-1), {
+        _tag: "Failed",
+        member: "voter-2000",
+        error: new Busy({ by: "2000" })
+      })
+    })
+  )
+
+  it.effect("10,000 of them: an error stays small", () =>
+    Effect.gen(function* () {
+      const missed = yield* Effect.flip(allDifferent(10_000).run({}))
+      const { abstentions, others, reason, tally, votes } = missed
+      assert.deepStrictEqual([votes.length, abstentions.length, tally.votes.length, others], [1000, 1000, 1000, 4000])
+      assert.deepStrictEqual([tally.cast, tally.abstained, missed.failed], [5000, 5000, 5000])
+      assert.isTrue(reason._tag === "Tie" && reason.options.length === 1000)
+      const json = yield* Schema.encodeEffect(Schema.toCodecJson(Swarm.NoConsensus.schema(Schema.String, Busy)))(
+        missed as Swarm.NoConsensus<string, Busy>
+      )
+      assert.isBelow(JSON.stringify(json).length, 200_000)
+    })
+  )
+
+  it.effect("10,000 of them: those who could not change it are not asked", () =>
     Effect.gen(function* () {
       const Count = Task.make("Count", { input: {}, output: Schema.Int })
       let calls = 0
@@ -371,9 +436,64 @@ describe("many members", () => {
         rule: Consensus.majority()
       })
       const missed = yield* Effect.flip(swarm.run({}))
-      assert.deepStrictEqual([missed.votes.length, missed.others, missed.votes[0]!.members.length], [20, 30, 10])
-      assert.isBelow(JSON.stringify(missed).length, 10_000)
+      assert.deepStrictEqual([missed.votes.length, missed.tally.votes.length, missed.others], [1000, 50, 0])
       assert.isBelow(calls, 10_000)
+    })
+  )
+})
+
+describe("NoConsensus.schema", () => {
+  const fields = { swarm: "swarm", ending: "RoundsSpent", rounds: 1, others: 0, failed: 1 } as const
+  const tally = { cast: 1, abstained: 1, unheard: 0, agreement: 1, votes: [{ option: "a", votes: 1 }] }
+  const abstentions = [{ _tag: "Failed", member: "bob", error: new Busy({ by: "bob" }) }] as const
+  const stored = (schema: Schema.Codec<any, any>, error: unknown) =>
+    Schema.encodeEffect(Schema.toCodecJson(schema))(error).pipe(
+      Effect.map((json) => JSON.parse(JSON.stringify(json))),
+      Effect.flatMap(Schema.decodeUnknownEffect(Schema.toCodecJson(schema)))
+    )
+
+  it.effect("brings votes, rankings and typed errors back from JSON; the class itself keeps the errors' messages", () =>
+    Effect.gen(function* () {
+      const Option = Schema.Literals(["a", "b"])
+      const reason = { _tag: "Tie", options: ["a"] } as const
+      const one = new Swarm.NoConsensus({
+        ...fields,
+        reason,
+        tally,
+        abstentions,
+        votes: [{ member: "ann", ballot: "a" }]
+      })
+      const many = new Swarm.NoConsensus({ ...one, votes: [{ member: "ann", ballot: ["a", "b"] }] })
+      const back = yield* stored(Swarm.NoConsensus.schema(Option, Busy), one)
+      assert.instanceOf(back, Swarm.NoConsensus)
+      assert.deepStrictEqual(plain(back), plain(one))
+      assert.isTrue(
+        back.abstentions.every((abstention) => abstention._tag === "Failed" && abstention.error instanceof Busy)
+      )
+      const ranked = yield* stored(Swarm.NoConsensus.schema(Schema.Array(Option), Busy), many)
+      assert.deepStrictEqual(plain(ranked), plain(many))
+      const lossy = yield* stored(Swarm.NoConsensus, many)
+      assert.deepStrictEqual([lossy.votes, lossy.message], [many.votes, many.message])
+      const [failed] = lossy.abstentions
+      assert.isTrue(failed?._tag === "Failed" && failed.error instanceof Error && failed.error.name === "Busy")
+    })
+  )
+
+  it.effect("takes no option, ballot or error that is not of it", () =>
+    Effect.gen(function* () {
+      const reason = { _tag: "Split", votes: 1, needed: 2 } as const
+      const spoil = (change: object) =>
+        Effect.flip(
+          stored(
+            Swarm.NoConsensus.schema(Schema.Literals(["a", "b"]), Busy),
+            new Swarm.NoConsensus({ ...fields, reason, tally, abstentions, votes: [], ...change })
+          )
+        )
+      yield* spoil({ reason: { _tag: "Tie", options: ["c"] } })
+      yield* spoil({ tally: { ...tally, votes: [{ option: "c", votes: 1 }] } })
+      yield* spoil({ votes: [{ member: "ann", ballot: "c" }] })
+      yield* spoil({ votes: [{ member: "ann", ballot: ["a"] }] })
+      yield* spoil({ abstentions: [{ _tag: "Failed", member: "bob", error: new Error("another") }] })
     })
   )
 })

@@ -6,6 +6,7 @@ import {
   type EventStoreError,
   Hook,
   type HookFailed,
+  type HookMisconfigured,
   type HookRefused,
   type HookUnknown,
   type Persistence,
@@ -75,6 +76,13 @@ expectTypeOf(tenant).toEqualTypeOf<Hook.SessionHook<Db>>()
 // @ts-expect-error: an event hook says of which events.
 Hook.event("all", { run: () => Effect.void })
 
+// A hook is matched by what it can be matched by.
+Hook.session("scoped", { match: { scopes: ["talk"], runs: ["Job/"] }, open: () => Effect.void })
+// @ts-expect-error: a session is around many calls.
+Hook.session("wrong", { match: { agents: ["alice"] }, open: () => Effect.void })
+// @ts-expect-error: a call is no event.
+Hook.pre("wrong", { match: { events: ["OrderPlaced"] }, run: () => Hook.pass })
+
 // What handlers need, the layer needs; each once.
 const layer = Hook.layer([redact, guard, report, tenant])
 expectTypeOf(layer).toEqualTypeOf<
@@ -112,7 +120,7 @@ expectTypeOf(
 ).toEqualTypeOf<Effect.Effect<number, HookRefused | HookFailed, Db | Hook.Hooks>>()
 
 expectTypeOf(Hook.Hooks.use(({ configure }) => configure("redact", { enabled: false }))).toEqualTypeOf<
-  Effect.Effect<Hook.HookConfig, HookUnknown | PersistenceError, Hook.Hooks>
+  Effect.Effect<Hook.HookConfig, HookUnknown | HookMisconfigured | PersistenceError, Hook.Hooks>
 >()
 
 // @ts-expect-error: no field of a configuration.

@@ -37,7 +37,7 @@ describe("Swarm.make", () => {
       Agent.Agent<
         Input,
         Swarm.Agreement<"guilty" | "innocent", Verdict, Busy | ContractViolation>,
-        Swarm.NoConsensus,
+        Swarm.NoConsensus<"guilty" | "innocent", Busy | ContractViolation>,
         Db
       >
     >()
@@ -54,7 +54,37 @@ describe("Swarm.make", () => {
       vote: byGuilt,
       onFailure: "fail"
     })
-    expectTypeOf<Agent.Error<typeof jury>>().toEqualTypeOf<Swarm.NoConsensus | Busy | ContractViolation>()
+    expectTypeOf<Agent.Error<typeof jury>>().toEqualTypeOf<
+      Swarm.NoConsensus<"guilty" | "innocent", never> | Busy | ContractViolation
+    >()
+  })
+
+  it("types what a swarm that does not decide tells: votes, reason, abstentions", () => {
+    const jury = Swarm.make("jury", { members: [alice, bob], rule: Consensus.majority(), vote: byGuilt })
+    type Missed = Agent.Error<typeof jury>
+    expectTypeOf<Missed["votes"][number]["ballot"]>().toEqualTypeOf<"guilty" | "innocent">()
+    expectTypeOf<Missed["tally"]>().toEqualTypeOf<Consensus.Tally<"guilty" | "innocent">>()
+    expectTypeOf<Missed["abstentions"][number]>().toEqualTypeOf<Swarm.Abstention<Busy | ContractViolation>>()
+    jury.run({ text: "?" }).pipe(
+      Effect.catchReason("NoConsensus", "Tie", ({ options }) => {
+        expectTypeOf(options).toEqualTypeOf<ReadonlyArray<"guilty" | "innocent">>()
+        return Effect.void
+      })
+    )
+  })
+
+  it("NoConsensus.schema is the schema of its ballots and errors", () => {
+    const Option = Schema.Literals(["guilty", "innocent"])
+    const schema = Swarm.NoConsensus.schema(Option, Busy)
+    expectTypeOf<typeof schema.Type>().toEqualTypeOf<Swarm.NoConsensus<"guilty" | "innocent", Busy>>()
+    const ranked = Swarm.NoConsensus.schema(Schema.Array(Option), Busy)
+    expectTypeOf<typeof ranked.Type>().toEqualTypeOf<Swarm.NoConsensus<ReadonlyArray<"guilty" | "innocent">, Busy>>()
+    // As the error of a task, too.
+    Task.make("Voted", { input: {}, output: Schema.String, error: schema })
+    // @ts-expect-error a number is no ballot
+    Swarm.NoConsensus.schema(Schema.Number, Busy)
+    // Of a swarm whose type is known it says more than the class.
+    expectTypeOf<typeof schema.Type>().toExtend<Swarm.NoConsensus>()
   })
 
   it("infers options from a vote that is written in place", () => {

@@ -18,13 +18,13 @@ export interface Decided<out Option extends string = string> {
 }
 
 /** No option can win. */
-export interface Undecided {
+export interface Undecided<out Option extends string = string> {
   readonly _tag: "Undecided"
-  readonly reason: Reason.Reason
+  readonly reason: Reason.Reason<Option>
 }
 
 /** What all votes lead to. */
-export type Outcome<Option extends string = string> = Decided<Option> | Undecided
+export type Outcome<Option extends string = string> = Decided<Option> | Undecided<Option>
 
 /** What the votes heard so far lead to. Open: those not heard yet can still change it. */
 export type Standing<Option extends string = string> = Outcome<Option> | { readonly _tag: "Open" }

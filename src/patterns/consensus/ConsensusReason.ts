@@ -1,19 +1,26 @@
 /** Why votes lead to no decision. */
 import * as Schema from "effect/Schema"
 
-const Options = Schema.Array(Schema.String)
-
 /** Several options share the first place. */
-export const Tie = Schema.TaggedStruct("Tie", { options: Options })
+const tie = <O extends Schema.Constraint>(option: O) => Schema.TaggedStruct("Tie", { options: Schema.Array(option) })
 /** No option has as many votes as the rule asks for. `votes`: those of the leading one. */
-export const Split = Schema.TaggedStruct("Split", { votes: Schema.Number, needed: Schema.Number })
+const Split = Schema.TaggedStruct("Split", { votes: Schema.Number, needed: Schema.Number })
 /** Fewer members voted than the rule asks for. */
-export const QuorumMissed = Schema.TaggedStruct("QuorumMissed", { cast: Schema.Int, needed: Schema.Int })
+const QuorumMissed = Schema.TaggedStruct("QuorumMissed", { cast: Schema.Int, needed: Schema.Int })
 /** Each of these options loses to another one of them, and none loses to an option outside. */
-export const Cycle = Schema.TaggedStruct("Cycle", { options: Options })
+const cycle = <O extends Schema.Constraint>(option: O) =>
+  Schema.TaggedStruct("Cycle", { options: Schema.Array(option) })
 
-export const Reason = Schema.Union([Tie, Split, QuorumMissed, Cycle])
-export type Reason = typeof Reason.Type
+/** The schema of a reason, for these options. */
+export const reasonFor = <O extends Schema.Constraint>(option: O) =>
+  Schema.Union([tie(option), Split, QuorumMissed, cycle(option)])
+
+export const Reason = reasonFor(Schema.String)
+export type Reason<Option extends string = string> =
+  | typeof Split.Type
+  | typeof QuorumMissed.Type
+  | { readonly _tag: "Tie"; readonly options: ReadonlyArray<Option> }
+  | { readonly _tag: "Cycle"; readonly options: ReadonlyArray<Option> }
 
 /** As the end of a sentence: "… because …". */
 export const describe = (reason: Reason): string => {

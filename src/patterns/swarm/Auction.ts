@@ -1,7 +1,8 @@
 /**
  * A contract net: a task is announced, contractors bid, the best bid gets the award, and its bidder performs the task.
  *
- * Invariants (checked by `test/patterns/Auction.test.ts` and, inside a run, by `Auction.durable.test.ts`):
+ * Invariants (checked by `test/patterns/Auction.test.ts`, `Auction.property.test.ts` and, inside a run, by
+ * `Auction.durable.test.ts`):
  *
  *   A1. The award goes to a bid of which none is worth more; among equals, to the contractor declared first.
  *   A2. Only a contractor with the award performs, after bidding has ended, once, and one at a time.
@@ -16,6 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as Agent from "../../core/Agent.ts"
+import { AnyError } from "../../core/AnyError.ts"
 import * as PatternEvent from "../../core/PatternEvent.ts"
 import * as Run from "../../core/Run.ts"
 import * as Step from "../../durable/Step.ts"
@@ -48,7 +50,7 @@ export class NoBids extends Schema.TaggedError<NoBids>()("NoBids", {
   declined: Schema.Int,
   failed: Schema.Int,
   /** The first 10 who failed. */
-  failures: Schema.Array(Schema.Struct({ contractor: Schema.String, error: Schema.Defect() })),
+  failures: Schema.Array(Schema.Struct({ contractor: Schema.String, error: AnyError })),
   late: Schema.Int
 }) {
   override get message(): string {

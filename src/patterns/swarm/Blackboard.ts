@@ -3,7 +3,8 @@
  *
  * A round asks every source that has something to say, at once; what they post becomes visible when the round is over.
  *
- * Invariants (checked by `test/patterns/Blackboard.test.ts` and, inside a run, by `Blackboard.durable.test.ts`):
+ * Invariants (checked by `test/patterns/Blackboard.test.ts`, `Blackboard.property.test.ts` and, inside a run, by
+ * `Blackboard.durable.test.ts`):
  *
  *   K1. All sources of a round read the same board: that after the last round.
  *   K2. Posts come onto the board in the order of the sources, whoever was faster. Nothing is ever taken off it.

@@ -4,7 +4,8 @@
  * Members are asked at once and counted as they answer; as soon as the rule is decided, the others are interrupted. If it
  * is not, they may be asked again, and told how they stand.
  *
- * Invariants (checked by `test/patterns/Swarm.test.ts` and, inside a run, by `Swarm.durable.test.ts`):
+ * Invariants (checked by `test/patterns/Swarm.test.ts`, `Swarm.property.test.ts` and, inside a run, by
+ * `Swarm.durable.test.ts`):
  *
  *   W1. A decision is the rule's, over the votes heard. None is waited for that could not change it.
  *   W2. Who is not waited for is interrupted, and has ended when the swarm answers; so have all, if it is interrupted.
@@ -30,7 +31,7 @@ import * as SwarmCount from "./SwarmCount.ts"
 import { type Ending, listed, NoConsensus } from "./SwarmError.ts"
 
 export { NoConsensus } from "./SwarmError.ts"
-export type { Abstention, Vote } from "./SwarmCount.ts"
+export type { Abstention, CastBallot, Vote } from "./SwarmCount.ts"
 
 /**
  * How a round ended, for those who are asked again.
@@ -63,13 +64,13 @@ export interface Agreement<out B extends Consensus.Ballot, out Answer, out E = n
 export type OnFailure = "abstain" | "fail"
 
 /**
- * When a swarm gives up.
+ * When a swarm gives up. A budget is no limit of its own: `Budget.within` goes around the swarm.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Limits {
-  /** Rounds it holds at most. Default 1. */
+  /** Rounds it holds at most. Default 1. There are fewer if members converge: if the rule's quorum or share is reached. */
   readonly rounds?: number
   /** Ends as `Stalled` after so many rounds in a row that change nothing in the tally. Default: no limit. */
   readonly stall?: number
@@ -113,7 +114,8 @@ export type Cast<B extends Consensus.Ballot, V extends B> = V extends string ? V
 export type Of<M extends Members, In, B extends Consensus.Ballot, F extends OnFailure> = Agent.Agent<
   In,
   Agreement<B, Agent.Output<M[number]>, F extends "fail" ? never : Agent.Error<M[number]>>,
-  NoConsensus | (F extends "fail" ? Agent.Error<M[number]> : never),
+  | NoConsensus<B, F extends "fail" ? never : Agent.Error<M[number]>>
+  | (F extends "fail" ? Agent.Error<M[number]> : never),
   Agent.Services<M[number]>
 >
 
@@ -134,7 +136,8 @@ export type Of<M extends Members, In, B extends Consensus.Ballot, F extends OnFa
  *   (a swarm called within `Agent.make`) it is one, and begun anew after a crash.
  * - Interrupted members that are not idempotent are in the same doubt as after a crash.
  *
- * **Errors** `NoConsensus`: `ending` says why it gave up, `reason` what the rule misses.
+ * **Errors** `NoConsensus`: `ending` says why it gave up, `reason` what the rule misses, `votes` and `abstentions` who is behind
+ * it.
  *
  * @category constructors
  * @stability experimental
@@ -276,14 +279,17 @@ const endingOf = (swarm: Settled, { counted, course, round }: Ended): Ending | u
   return course.unchanged >= swarm.stall ? "Stalled" : undefined
 }
 
+/** Options that an event names. */
+const stated = 20
+
 const votesCounted = (
   round: number,
   { abstained, cast, unheard, votes }: Consensus.Tally
 ): PatternEvent.PatternEvent => ({
   _tag: "VotesCounted",
   round,
-  votes: votes.slice(0, listed.options),
-  others: Math.max(0, votes.length - listed.options),
+  votes: votes.slice(0, stated),
+  others: Math.max(0, votes.length - stated),
   cast,
   abstained,
   unheard
@@ -296,21 +302,18 @@ const noConsensus = (
     ending,
     reason,
     round
-  }: Omit<Ended, "course"> & { readonly ending: Ending; readonly reason: typeof Consensus.Reason.Type }
+  }: Omit<Ended, "course"> & { readonly ending: Ending; readonly reason: Consensus.Reason }
 ): NoConsensus => {
-  const { abstained, cast, unheard, votes } = counted.tally
-  const failures = counted.abstentions.filter((abstention) => abstention._tag === "Failed")
+  const { abstentions, tally, votes } = counted
   return new NoConsensus({
     swarm: swarm.name,
     ending,
-    reason,
+    reason: "options" in reason ? { ...reason, options: reason.options.slice(0, listed) } : reason,
     rounds: round,
-    votes: SwarmCount.leading(counted),
-    others: Math.max(0, votes.length - listed.options),
-    cast,
-    abstained,
-    unheard,
-    failures: failures.slice(0, listed.failures).map(({ error, member }) => ({ member, error })),
-    failed: failures.length
+    tally: { ...tally, votes: tally.votes.slice(0, listed) },
+    others: Math.max(0, tally.votes.length - listed),
+    votes: votes.slice(0, listed).map(({ ballot, member }) => ({ member, ballot })),
+    abstentions: abstentions.slice(0, listed),
+    failed: abstentions.filter(({ _tag }) => _tag === "Failed").length
   })
 }

@@ -3,13 +3,16 @@ import * as Exit from "effect/Exit"
 import { BudgetExceeded } from "../../policies/Budget.ts"
 import type * as Consensus from "../consensus/Consensus.ts"
 import { failureOf, type Poll } from "./Poll.ts"
-import { listed } from "./SwarmError.ts"
 
-/** A member that voted, and what it said. */
-export interface Vote<out Answer, out B> {
+/** A member that voted, and for what. */
+export interface CastBallot<out B> {
   readonly member: string
-  readonly answer: Answer
   readonly ballot: B
+}
+
+/** What it said, too. */
+export interface Vote<out Answer, out B> extends CastBallot<B> {
+  readonly answer: Answer
 }
 
 /** Why a member that was heard has no vote. */
@@ -59,15 +62,4 @@ export const count = ({ members, rule, vote }: Ballots, poll: Poll<unknown, unkn
   const tally = counting.tally()
   // Nobody else is heard in this round: who has not answered abstains.
   return { outcome: counting.close(), tally, votes, abstentions, budgetExceeded }
-}
-
-/** The leading options, and by whom. Ranked ballots are for whom they name first. */
-export const leading = ({ tally, votes }: Pick<Counted, "tally" | "votes">) => {
-  const lines = tally.votes.slice(0, listed.options)
-  const supporters = new Map(lines.map(({ option }) => [option, new Array<string>()]))
-  for (const { ballot, member } of votes) {
-    const names = supporters.get(typeof ballot === "string" ? ballot : ballot[0]!)
-    if (names !== undefined && names.length < listed.members) names.push(member)
-  }
-  return lines.map((line) => ({ ...line, members: supporters.get(line.option)! }))
 }

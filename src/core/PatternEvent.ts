@@ -3,6 +3,7 @@
  * belongs to them. Below an engine they become events of the run; outside of one nobody hears them.
  */
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as Run from "./Run.ts"
 
@@ -42,6 +43,20 @@ export const BudgetExhausted = Schema.TaggedStruct("BudgetExhausted", {
 // VerifyLoop
 export const IterationStarted = Schema.TaggedStruct("IterationStarted", { loop: Schema.String, round: Schema.Int })
 export const IterationCompleted = Schema.TaggedStruct("IterationCompleted", { loop: Schema.String, round: Schema.Int })
+const RoundPart = Schema.Literals(["Attempt", "Verification"])
+/** `part`: what failed of the round. `error`: its tag. */
+export const IterationFailed = Schema.TaggedStruct("IterationFailed", {
+  loop: Schema.String,
+  round: Schema.Int,
+  part: RoundPart,
+  error: Schema.String
+})
+/** The round was given up in this part: by a limit, another round's failure, or whoever interrupted the loop. */
+export const IterationInterrupted = Schema.TaggedStruct("IterationInterrupted", {
+  loop: Schema.String,
+  round: Schema.Int,
+  part: RoundPart
+})
 export const VerificationStarted = Schema.TaggedStruct("VerificationStarted", {
   loop: Schema.String,
   round: Schema.Int,
@@ -223,6 +238,8 @@ export const PatternEvent = Schema.Union([
   BudgetExhausted,
   IterationStarted,
   IterationCompleted,
+  IterationFailed,
+  IterationInterrupted,
   VerificationStarted,
   VerificationCompleted,
   StrategyDecided,
@@ -252,7 +269,39 @@ export type PatternEvent = typeof PatternEvent.Type
 
 /** States an event of the vocabulary in the log of the current run. Outside a run: nothing. */
 export const state = (event: PatternEvent): Effect.Effect<void> =>
-  Run.withCurrent(({ run, scope }) => {
-    const { _tag, ...data } = event
-    return run.note(scope, { type: _tag, data })
-  }, Effect.void)
+  Run.withCurrent(({ run, scope }) => run.note(scope, noteOf(event)), Effect.void)
+
+/** As `state`, and goes on only once the event is durable: for what must be known before anything follows from it. */
+export const record = (event: PatternEvent): Effect.Effect<void> =>
+  Run.withCurrent(({ run, scope }) => run.note(scope, { ...noteOf(event), awaited: true }), Effect.void)
+
+const noteOf = ({ _tag, ...data }: PatternEvent): Run.Note => ({ type: _tag, data })
+
+/**
+ * States what has begun, and when `self` has ended, what `ended` makes of that: between the two no interruption can strike.
+ * An owner that has lost the run states no end: its successor goes on.
+ */
+export const during = <A, E, R>(
+  begun: PatternEvent,
+  ended: (exit: Exit.Exit<A, E>) => PatternEvent | undefined,
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Run.InterruptibleBody, (reopen) =>
+      Effect.andThen(
+        Effect.provideService(state(begun), Run.InterruptibleBody, reopen ?? restore),
+        Effect.onExitPrimitive(restore(self), (exit) => {
+          const end = ended(exit)
+          return end && stateAtEnd(end)
+        })
+      )
+    )
+  )
+
+/** As `state`, for what is over, however it ended: nothing may interrupt it any more, except the loss of the run. */
+export const stateAtEnd = (event: PatternEvent): Effect.Effect<void> =>
+  Run.withCurrent(
+    ({ run }) =>
+      run.isAbandoned() ? Effect.void : Effect.provideService(state(event), Run.InterruptibleBody, run.whileOwned),
+    Effect.void
+  )

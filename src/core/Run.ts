@@ -75,6 +75,8 @@ export interface ReceiveSpec<A> {
 export interface Note {
   readonly type: string
   readonly data: { readonly [key: string]: Json }
+  /** Goes on only once the note is durable. Default: at once, and what is recorded later is durable only if the note is. */
+  readonly awaited?: boolean
 }
 
 /** The time of a run. */
@@ -135,9 +137,23 @@ export const scoped = (name: string) => {
     )
 }
 
-/** Runs the effect outside any run: nothing in it is recorded. The body of a step runs so. */
+/** Was the effect taken out of its run? */
+const IsDetached: Context.Reference<boolean> = Context.Reference<boolean>("tutti/core/IsDetached", {
+  defaultValue: () => false
+})
+
+/** Runs the effect outside any run: nothing in it is recorded, and no signal reaches it. The body of a step runs so. */
 export const detached = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.provideService(self, CurrentRun, undefined)
+  Effect.updateContext(self, (context: Context.Context<R>) =>
+    Context.get(context, CurrentRun) === undefined
+      ? context
+      : Context.add(Context.add(context, CurrentRun, undefined), IsDetached, true)
+  )
+
+/** Is this the body of a step? What waits there for a message to its run would wait for ever. */
+export const isStepBody: Effect.Effect<boolean> = Effect.withFiber((fiber) =>
+  Effect.succeed(fiber.getRef(CurrentRun) === undefined && fiber.getRef(IsDetached))
+)
 
 /** States a fact in the log of the current run. Outside a run: nothing. */
 export const note = (note: Note): Effect.Effect<void> =>
@@ -179,5 +195,11 @@ export const provideCaptured = <A, E, R>(
         Context.get(context, service) === Context.get(here, service)
           ? context
           : Context.add(context, service, Context.get(here, service))
-    return captured.pipe(keep(CurrentRun), keep(InterruptibleBody), keep(Witness), keep(Scheduler.Scheduler))
+    return captured.pipe(
+      keep(CurrentRun),
+      keep(IsDetached),
+      keep(InterruptibleBody),
+      keep(Witness),
+      keep(Scheduler.Scheduler)
+    )
   })

@@ -179,10 +179,11 @@ export class LiveRun implements Run.Run, StepExecution.Host {
     }))
   }
 
-  note(scope: StepPath.StepScope, note: Run.Note): Effect.Effect<void> {
-    return this.ask(scope, `~${note.type}`, (path) => ({
-      replayed: (entry) => (entry.type === note.type ? Effect.void : this.mismatched(entry, note.type)),
-      live: () => this.journal.submit(note.type, path, note.data)
+  note(scope: StepPath.StepScope, { awaited, data, type }: Run.Note): Effect.Effect<void> {
+    const write = awaited === true ? "append" : "submit"
+    return this.ask(scope, `~${type}`, (path) => ({
+      replayed: (entry) => (entry.type === type ? Effect.void : this.mismatched(entry, type)),
+      live: () => this.journal[write](type, path, data)
     }))
   }
 

@@ -36,7 +36,12 @@ export interface Orchestration<Name extends string, In, Out, E, R> {
     input: In,
     options?: StartOptions
   ) => Effect.Effect<RunHandle.RunHandle<Out, E>, InvalidInput | EngineError, Engine | Registered<Name>>
-  /** Starts and awaits. Inside a run: a child, cancelled with its parent, whose outcome is recorded once. */
+  /**
+   * Starts and awaits. Inside a run: a child, cancelled with its parent, whose outcome is recorded once.
+   *
+   * **Gotchas** In the body of a step it is a run of its own, which no parent cancels; and one more each time the step is run
+   * again, unless it has a key.
+   */
   readonly run: (
     input: In,
     options?: StartOptions
@@ -45,7 +50,10 @@ export interface Orchestration<Name extends string, In, Out, E, R> {
   readonly handle: (runId: string) => Effect.Effect<RunHandle.RunHandle<Out, E>, never, Engine>
   /** The id of the run with this key. */
   readonly runId: (key: string) => string
-  /** Ends this run's journal and begins it anew with another input: for runs without end. Never inside a transaction. */
+  /**
+   * Ends this run's journal and begins it anew with another input: for runs without end. Never inside a transaction, nor in
+   * the body of a step, which is a defect.
+   */
   readonly continueAsNew: (input: In) => Effect.Effect<never>
 }
 
@@ -107,7 +115,13 @@ export const make = <
       }),
     handle: (id) => Effect.map(Engine, (engine) => handleOf(engine, codec, id)),
     continueAsNew: (input) =>
-      Effect.suspend(() => Effect.die(new ContinueAsNew(OrchestrationCodec.orDie(codec.encodeInput(input)))))
+      Effect.flatMap(Run.isStepBody, (isStepBody) =>
+        Effect.die(
+          isStepBody
+            ? new Error(`"${name}" cannot continue as new in the body of a step: leave that to the program of the run`)
+            : new ContinueAsNew(OrchestrationCodec.orDie(codec.encodeInput(input)))
+        )
+      )
   }
 }
 

@@ -58,12 +58,25 @@ export const make = <const S extends Task.SchemaOrFields>(
 const await_ = <A>(signal: Signal<A>): Effect.Effect<A> =>
   Run.withCurrent(
     ({ run, scope }) => run.receive(scope, { signal: signal.name, decode: signal.decode }) as Effect.Effect<A>,
-    Effect.never
+    unlessStepBody(signal.name, Effect.never)
   )
+
+/** The body of a step is neither recorded nor replayed: no signal is delivered to it. */
+const unlessStepBody = <A>(name: string, outside: Effect.Effect<A>): Effect.Effect<A> =>
+  Effect.flatMap(Run.isStepBody, (isStepBody) =>
+    isStepBody
+      ? Effect.die(new Error(`signal "${name}" cannot be received in the body of a step: ${elsewhere}`))
+      : outside
+  )
+
+/** Where a program may wait for messages to its run. */
+export const elsewhere = "wait for it in the program of the run, or in an agent made with Agent.compose"
 
 export {
   /**
    * Waits for the next signal. Outside a run nobody can send one: it waits until it is interrupted.
+   *
+   * **Gotchas** Not in the body of a step (`run` of `Agent.make`, `Step.run`), which is a defect: no signal arrives there.
    *
    * @category running
    * @stability stable
@@ -76,6 +89,9 @@ export {
  * Waits for the next signal, but no longer than until a deadline fixed when this is first reached.
  *
  * **Details** The deadline survives restarts. A signal that arrived wins over a deadline that passed at the same moment.
+ * Outside a run nobody can send one: it waits until the deadline.
+ *
+ * **Gotchas** Not in the body of a step, which is a defect: as with `await`.
  *
  * @category running
  * @stability stable
@@ -94,7 +110,7 @@ export const awaitFor = <A>(signal: Signal<A>, timeout: Duration.Input): Effect.
         }),
         (received) => received ?? Option.none()
       ),
-    Effect.as(Effect.sleep(limit), Option.none())
+    unlessStepBody(name, Effect.as(Effect.sleep(limit), Option.none()))
   )
 }
 

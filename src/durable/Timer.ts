@@ -7,7 +7,7 @@ import * as Run from "../core/Run.ts"
  * Sleeps until a deadline that is fixed, and durable, when it is first reached.
  *
  * **Details** A run that is recovered sleeps only the rest; a deadline that passed meanwhile wakes it at once. Outside a
- * run this is `Effect.sleep`.
+ * run this is `Effect.sleep`; so it is in the body of a step, which begins anew after a crash.
  *
  * @category running
  * @stability stable

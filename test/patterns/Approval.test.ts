@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Exit, Fiber, Layer, Schema, Stream } from "effect"
+import { Cause, DateTime, Effect, Exit, Fiber, Layer, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/backends/Memory.ts"
 import * as Agent from "../../src/core/Agent.ts"
@@ -473,6 +473,45 @@ describe("what is open", () => {
         }
       })
   )
+})
+
+describe("A9: in the body of a step", () => {
+  const limited = Approval.make("deploy", { request: {}, decision: Schema.Boolean, timeout: "10 days" })
+  const inBody = <R>(ask: Effect.Effect<unknown, unknown, R>) =>
+    Agent.make("worker", {
+      task: Task.make("Work", { input: {}, output: Schema.String }),
+      run: () => Effect.orDie(Effect.map(ask, String))
+    }).run({})
+
+  const refused = (name: string, program: Effect.Effect<string, unknown>, approval: string) =>
+    it.effect(name, () =>
+      inRun(program, (handle) =>
+        Effect.gen(function* () {
+          const exit = yield* Effect.exit(handle.await)
+          const defect = Exit.isFailure(exit) ? String(Cause.squash(exit.cause)) : "none"
+          assert.include(defect, `approval "${approval}" cannot be asked for in the body of a step`)
+          assert.include(defect, "Agent.compose")
+          assert.deepStrictEqual(yield* notes(handle), [])
+        })
+      )
+    )
+  refused("of an agent, it is a defect", inBody(ask("a")), "expense")
+  refused("in a program of agents there", inBody(Agent.compose("asks", { run: ask }).run("a")), "expense")
+  refused("with a timeout, at once", inBody(limited.run({})), "deploy")
+  refused("of Step.run", Step.run("work", { output: Schema.String, run: () => Effect.orDie(ask("a")) }), "expense")
+
+  it.effect("a run that is begun there asks, and is answered", () => {
+    const Inner = Orchestration.make("Inner", { input: {}, output: Schema.String, run: () => ask("a") })
+    return inRun(inBody(Inner.run({}, { key: "one" })).pipe(Effect.provide(Inner.layer)) as Effect.Effect<string>, () =>
+      Effect.gen(function* () {
+        const inner = yield* Inner.handle(Inner.runId("one"))
+        while (Exit.isFailure(yield* Effect.exit(inner.status))) yield* Effect.yieldNow
+        yield* until(inner, "ApprovalRequested")
+        yield* expense.answer(inner, "a", says("ann"))
+        assert.strictEqual(yield* inner.await, "a ann true")
+      })
+    )
+  })
 })
 
 describe("options that cannot be", () => {

@@ -2,7 +2,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Schema, Stream } from "effect"
 import * as Memory from "../../src/backends/Memory.ts"
-import { Agent, Engine, Handoff, Orchestration, RunCancelled, Saga, Signal, Task, Verdict } from "../../src/index.ts"
+import {
+  Agent,
+  Engine,
+  Handoff,
+  Orchestration,
+  RunCancelled,
+  Saga,
+  Signal,
+  Step,
+  Task,
+  Timer,
+  Verdict
+} from "../../src/index.ts"
+import type { StreamId } from "../../src/event-store/Envelope.ts"
+import { EventStore } from "../../src/event-store/EventStore.ts"
 import { CrashSweep } from "../../src/testing/index.ts"
 import { everywhere } from "../durable/everywhere.ts"
 import { define, Refused, type World } from "../durable/program.ts"
@@ -204,10 +218,15 @@ describe("B7, B8: the baton in the log", () => {
         const report = yield* CrashSweep.run(
           () => {
             const steps = job()
+            let log: ReadonlyArray<string> = []
             const scenario = Effect.gen(function* () {
               const handle = yield* steps.start({})
               yield* handle.await
-              const log = (yield* logOf(handle.id)).flatMap(line)
+              log = (yield* logOf(handle.id)).flatMap(line)
+              return log
+            })
+            const invariant = Effect.sync(() => {
+              assert.isAbove(log.length, 0)
               let holder = "steps"
               for (const event of log) {
                 const [, from, to] = /^HandedOff .* (\w+)->(\w+)/.exec(event) ?? []
@@ -218,9 +237,8 @@ describe("B7, B8: the baton in the log", () => {
                 const [, worker] = /\/does(\w)$/.exec(event) ?? []
                 if (worker !== undefined) assert.strictEqual(worker.toLowerCase(), holder)
               }
-              return log
             })
-            return { layer: steps.layer, scenario }
+            return { layer: steps.layer, scenario, invariant }
           },
           { seeds: 3 }
         )
@@ -229,6 +247,109 @@ describe("B7, B8: the baton in the log", () => {
     120_000
   )
 })
+
+/** Who holds the baton by what is durable, and who held it before. */
+const holders = (store: typeof EventStore.Service, runId: string) =>
+  Effect.map(Stream.runCollect(store.read(`run/${runId}` as StreamId)), (events) =>
+    events.flatMap(({ data, type }) => (type === "HandedOff" ? [String((data as Record<string, unknown>)["to"])] : []))
+  )
+
+everywhere(
+  define(
+    "two handoffs side by side, and a race with a third",
+    ({ agent }) => {
+      const carried = (name: string, takes: string) =>
+        Handoff.make(name, { input: {} })
+          .leg("first", agent(`${name} 1`, { takes }), { input: () => ({ text: "" }) })
+          .leg("second", agent(`${name} 2`, { takes }), { input: ({ first }) => ({ text: first }) })
+          .run({})
+      const raced = Step.race({ slow: carried("slow", "1 day"), timer: Effect.as(Timer.sleep("1 hour"), "late") })
+      return Step.all({ one: carried("one", "1 second"), two: carried("two", "1 second"), raced })
+    },
+    {
+      error: Failures,
+      expected: Exit.succeed({
+        one: { first: "one 1()", second: "one 2(one 1())" },
+        two: { first: "two 1()", second: "two 2(two 1())" },
+        raced: "late"
+      }),
+      effects: ["one 1 ", "one 2 one 1()", "two 1 ", "two 2 two 1()"]
+    }
+  )
+)
+
+// B7: when a leg begins, the log says that it holds the baton.
+everywhere(
+  define(
+    "holder",
+    (world) => {
+      const looks = (name: string) =>
+        Agent.make(name, {
+          task: Do,
+          run: (text, { idempotencyKey }) =>
+            Effect.gen(function* () {
+              const held = yield* Effect.orDie(holders(yield* EventStore, "holder/one"))
+              world.act(idempotencyKey, `${name} sees ${held.at(-1)}`)
+              return text
+            })
+        })
+      return Handoff.make("steps", { input: {} })
+        .leg("a", looks("a"), { input: (_, __, feedback) => feedback.join() })
+        .leg("b", looks("b"), { input: ({ a }) => a })
+        .check("again", ({ a }) => (a === "again" ? Verdict.accepted() : Verdict.rejected("again")), { back: "a" })
+        .leg("c", looks("c"), { input: ({ b }) => b })
+        .run({})
+    },
+    {
+      error: Failures,
+      needsEngine: true,
+      expected: Exit.succeed({ a: "again", b: "again", c: "again" }),
+      effects: ["a sees a", "a sees a", "b sees b", "b sees b", "c sees c"]
+    }
+  )
+)
+
+it.effect(
+  "B7: at each crash, the log says that the leg that acted last holds the baton",
+  () =>
+    Effect.gen(function* () {
+      const report = yield* CrashSweep.run(
+        () => {
+          const acted: Array<string> = []
+          const problems: Array<string> = []
+          const acts = (name: string) =>
+            Agent.make(name, { task: Do, run: (text) => Effect.sync(() => (acted.push(name), text)) })
+          const handoff = Handoff.make("steps", { input: {} })
+            .leg("a", acts("a"), { input: (_, __, feedback) => feedback.join() })
+            .leg("b", acts("b"), { input: ({ a }) => a })
+            .check("again", ({ a }) => (a === "again" ? Verdict.accepted() : Verdict.rejected("again")), { back: "a" })
+            .leg("c", acts("c"), { input: ({ b }) => b })
+          const steps = Orchestration.make("Steps", {
+            input: {},
+            output: Schema.Json,
+            run: () => Effect.orDie(handoff.run({}))
+          })
+          // Built before the run is taken over, so it reads what the process before has left.
+          const inspected = Layer.effectDiscard(
+            Effect.gen(function* () {
+              const held = yield* Effect.orDie(holders(yield* EventStore, steps.runId("one")))
+              if (acted.some((name, index) => held[index] !== name)) {
+                problems.push(`${acted.join()} have acted, and the log says ${held.join()}`)
+              }
+            })
+          )
+          return {
+            layer: steps.layer.pipe(Layer.provide(inspected)),
+            scenario: Effect.flatMap(steps.start({}, { key: "one" }), (handle) => handle.await),
+            invariant: Effect.sync(() => assert.deepStrictEqual(problems, []))
+          }
+        },
+        { seeds: 3 }
+      )
+      assert.isAbove(report.crashes, 50)
+    }),
+  120_000
+)
 
 it.effect("B6: cancelling a run undoes its legs", () =>
   Effect.gen(function* () {

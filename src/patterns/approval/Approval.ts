@@ -17,6 +17,7 @@
  *   A7. Reminders come at whole multiples of their interval, those that were missed never, none after the end. One that
  *       fails ends nothing.
  *   A8. The open requests of a run are those that something waits for: one whose wait was interrupted is withdrawn.
+ *   A9. It is asked for in the program of a run. In the body of a step, which hears no answer, it is a defect.
  *
  * **Durability** A request records a note for what is asked and one for what became of it, the signal, and, with a
  * timeout or reminders, the time; each reminder or delegation its own note and the time. A crash loses nothing.
@@ -122,6 +123,8 @@ export interface Options<
  *
  * **Gotchas**
  *
+ * - Not in the body of a step (`run` of `Agent.make`, `Step.run`), which is a defect: an agent that asks is a program, made
+ *   with `Agent.compose`.
  * - `by` is what the sender says: who may speak for whom is checked where people log in, not here.
  * - While a reminder is under way, answers wait: give its agent a timeout.
  * - Two answers that are sent at the same moment may both be stored. The first is taken, the other one stays in the inbox.

@@ -87,6 +87,7 @@ interface Asked {
 /** Asks, and waits for the answer. */
 export const request = (settings: Settings, request: unknown): Effect.Effect<Answer<any, any>, any, any> =>
   Effect.gen(function* () {
+    if (yield* Run.isStepBody) return yield* Effect.die(new Error(misplaced(settings.name)))
     const encoded = yield* encode(settings, request)
     const current = yield* Run.CurrentRun
     const key = settings.key?.(request) ?? current?.scope.path ?? settings.name
@@ -99,6 +100,9 @@ export const request = (settings: Settings, request: unknown): Effect.Effect<Ans
         })
     )
   })
+
+const misplaced = (approval: string) =>
+  `approval "${approval}" cannot be asked for in the body of a step, where no answer arrives: ${Signal.elsewhere}`
 
 const encode = ({ name, task }: Settings, request: unknown): Effect.Effect<Schema.Json, ContractViolation> => {
   const { checkInput, encodeInput } = AgentCodec.ofTask(task)
@@ -156,40 +160,14 @@ const askAndWait = Effect.fnUntraced(function* (
   }
   const { deadline, to } = asked
   const event = { request: encoded, signal, to, ...(deadline === undefined ? {} : { deadline }) }
-  const requested = PatternEvent.state({ _tag: "ApprovalRequested", ...nameOf(asked), ...event })
-  return yield* orWithdrawn(requested, wait(asked), () => (asked.closed ? undefined : withdraw(asked)))
+  return yield* PatternEvent.during(
+    { _tag: "ApprovalRequested", ...nameOf(asked), ...event },
+    () => (asked.closed ? undefined : { _tag: "ApprovalWithdrawn", ...nameOf(asked) }),
+    wait(asked)
+  )
 })
 
-/** Whatever was said to be requested is said to be withdrawn: between the two, no interruption can strike. */
-const orWithdrawn = <A, E, R>(
-  requested: Effect.Effect<void>,
-  wait: Effect.Effect<A, E, R>,
-  withdrawn: () => Effect.Effect<void> | undefined
-): Effect.Effect<A, E, R> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Run.InterruptibleBody, (reopen) =>
-      Effect.andThen(
-        Effect.provideService(requested, Run.InterruptibleBody, reopen ?? restore),
-        Effect.onExitPrimitive(restore(wait), withdrawn)
-      )
-    )
-  )
-
 const nameOf = ({ key, settings }: Asked) => ({ approval: settings.name, key })
-
-/** Nobody will take the answer. Said by the owner of the run only, and not by one that has just lost it. */
-const withdraw = (asked: Asked): Effect.Effect<void> =>
-  Run.withCurrent(
-    ({ run }) =>
-      run.isAbandoned()
-        ? Effect.void
-        : Effect.provideService(
-            PatternEvent.state({ _tag: "ApprovalWithdrawn", ...nameOf(asked) }),
-            Run.InterruptibleBody,
-            run.whileOwned
-          ),
-    Effect.void
-  )
 
 const wait = Effect.fnUntraced(function* (asked: Asked): Effect.fn.Return<Answer<any, any>, any, any> {
   const { at: began, deadline, signal } = asked

@@ -15,7 +15,8 @@
  *   B6. However a handoff ends without success, all legs are undone, the latest first: each output once, none twice.
  *       Inside a transaction, a handoff that succeeded is undone with it.
  *   B7. At each moment one leg holds the baton: whenever it passes on, that is recorded, once, from the one who held it.
- *       What a leg does is recorded between the baton's coming and its going, also across a crash.
+ *       What a leg does is done and recorded between the baton's coming and its going, also across a crash: that it came is
+ *       durable before the leg begins.
  *   B8. A leg has a scope of its own in a run, below that of the first leg it would be undone with.
  *
  * Going back is undone by transactions in transactions: see `Saga`.

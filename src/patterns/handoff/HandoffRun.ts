@@ -116,7 +116,7 @@ const takeOver = (journey: Journey, index: number): Effect.Effect<void> =>
     const from = journey.holder
     journey.holder = journey.course.legs[index]!.name
     const attempt = ++journey.attempts[index]!
-    return PatternEvent.state({ _tag: "HandedOff", from, to: journey.holder, attempt })
+    return PatternEvent.record({ _tag: "HandedOff", from, to: journey.holder, attempt })
   })
 
 const undoable = (leg: Leg, baton: Baton, call: Effect.Effect<unknown, any, any>): Effect.Effect<unknown, any, any> => {

@@ -18,6 +18,7 @@
  *       They, and an interruption, leave nothing running behind.
  *   K8. An answer of the strategy comes before a stop, a stop before a stall, a stall before the end of the rounds.
  *   K9. In a run each round has a scope of its own, `loop/round#2`, and a replay takes the same rounds.
+ *   K10. A round that was said to have begun is said to have ended, once: completed, failed or interrupted.
  *
  * **Durability** Attempts and verdicts are the agents' own steps. A loop adds five notes for each round, one of which
  * says what was decided, and one timer if there is a limit of time.

@@ -16,6 +16,7 @@ import * as Run from "../../core/Run.ts"
 import * as StepPath from "../../core/StepPath.ts"
 import { BudgetExceeded } from "../../policies/Budget.ts"
 import type { Verdict } from "../Verdict.ts"
+import * as Directive from "../supervisor/Directive.ts"
 import { NotAccepted, type Reason } from "./VerifyLoopError.ts"
 import {
   best,
@@ -159,29 +160,32 @@ const makeWave = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Wave, any, any> {
   const done = progress.rounds.length
   const current = yield* Run.CurrentRun
-  const numbers = Array.from({ length: widthOf(settings, done) }, (_, index) => done + 1 + index)
   // Scopes are given out before any attempt begins, so that the n-th round has the n-th of them.
-  const scopes = numbers.map(() => roundScope(current))
-  const verdicts: Array<AnyRound | undefined> = numbers.map(() => undefined)
+  const rounds = Array.from({ length: widthOf(settings, done) }, (_, index): UnderWay => {
+    return { number: done + 1 + index, scope: roundScope(current), part: "Attempt", completed: undefined }
+  })
   const attempts = Effect.forEach(
-    numbers,
-    (number, index) => {
-      const attempted = Effect.map(attemptOnce(settings, number, { input, last }), (round) => {
-        verdicts[index] = round
-      })
-      return Effect.provideService(attempted, Run.CurrentRun, scopes[index])
-    },
+    rounds,
+    (round) => Effect.provideService(takeRound(settings, round, { input, last }), Run.CurrentRun, round.scope),
     { concurrency: "unbounded", discard: true }
   )
-  const exit = yield* timeIsUp === undefined
-    ? Effect.exit(attempts)
-    : Effect.raceFirst(Effect.exit(attempts), Effect.as(timeIsUp, undefined))
-  const completed = verdicts.filter((round) => round !== undefined)
-  for (const round of completed) {
-    yield* Effect.provideService(stateCompleted(settings, round), Run.CurrentRun, scopes[round.number - done - 1])
-  }
+  const limited =
+    timeIsUp === undefined
+      ? Effect.exit(attempts)
+      : Effect.raceFirst(Effect.exit(attempts), Effect.as(timeIsUp, undefined))
+  // K10: whatever ends the wave, what was verified in it is said.
+  const exit = yield* Effect.onExitPrimitive(limited, () => stateCompleted(settings, rounds))
+  const completed = rounds.flatMap(({ completed }) => completed ?? [])
   return { completed, ended: yield* endOf(settings, exit) }
 })
+
+/** A round of a wave. */
+interface UnderWay {
+  readonly number: number
+  readonly scope: Run.Current | undefined
+  part: "Attempt" | "Verification"
+  completed: AnyRound | undefined
+}
 
 const widthOf = ({ rounds, strategy }: Settings, done: number): number => {
   const width = strategy.width?.(done) ?? 1
@@ -194,29 +198,49 @@ const widthOf = ({ rounds, strategy }: Settings, done: number): number => {
 const roundScope = (current: Run.Current | undefined): Run.Current | undefined =>
   current && { run: current.run, scope: StepPath.makeScope(StepPath.next(current.scope, "round")) }
 
-const attemptOnce = Effect.fnUntraced(function* (
+/** One attempt and its verification. */
+const takeRound = (
   { attempt, name, verify }: Settings,
-  number: number,
+  round: UnderWay,
   { input, last }: { readonly input: unknown; readonly last: Last<unknown, unknown> | undefined }
-): Effect.fn.Return<AnyRound, any, any> {
-  yield* PatternEvent.state({ _tag: "IterationStarted", loop: name, round: number })
-  const candidate: unknown = yield* attempt.agent.run(attempt.input(input, last))
+): Effect.Effect<void, any, any> => {
+  const { number } = round
   const verifier = verify.agent.name
-  yield* PatternEvent.state({ _tag: "VerificationStarted", loop: name, round: number, verifier })
-  const verdict: Verdict<unknown> = yield* verify.agent.run(verify.input(candidate, input))
-  return { number, candidate, verdict }
-})
+  const taken = Effect.gen(function* () {
+    const candidate: unknown = yield* attempt.agent.run(attempt.input(input, last))
+    round.part = "Verification"
+    yield* PatternEvent.state({ _tag: "VerificationStarted", loop: name, round: number, verifier })
+    const verdict: Verdict<unknown> = yield* verify.agent.run(verify.input(candidate, input))
+    round.completed = { number, candidate, verdict }
+  })
+  return PatternEvent.during(
+    { _tag: "IterationStarted", loop: name, round: number },
+    (exit) => (round.completed === undefined && Exit.isFailure(exit) ? brokenOff(name, round, exit.cause) : undefined),
+    taken
+  )
+}
 
-const stateCompleted = ({ name }: Settings, { number, verdict: { _tag, score } }: AnyRound): Effect.Effect<void> =>
-  Effect.andThen(
-    PatternEvent.state({
-      _tag: "VerificationCompleted",
-      loop: name,
-      round: number,
-      verdict: _tag,
-      ...(score === undefined ? {} : { score })
-    }),
-    PatternEvent.state({ _tag: "IterationCompleted", loop: name, round: number })
+/** How a round ended that has no verdict. */
+const brokenOff = (loop: string, { number, part }: UnderWay, cause: Cause.Cause<unknown>) => {
+  const of = { loop, round: number, part }
+  return Cause.hasInterruptsOnly(cause)
+    ? ({ _tag: "IterationInterrupted", ...of } as const)
+    : ({ _tag: "IterationFailed", ...of, error: Directive.tagOf(Cause.squash(cause)) } as const)
+}
+
+const stateCompleted = ({ name }: Settings, rounds: ReadonlyArray<UnderWay>): Effect.Effect<void> =>
+  Effect.forEach(
+    rounds,
+    ({ completed, number, scope }) => {
+      if (completed === undefined) return Effect.void
+      const { _tag: verdict, score } = completed.verdict
+      const scored = score === undefined ? {} : { score }
+      return Effect.andThen(
+        PatternEvent.stateAtEnd({ _tag: "VerificationCompleted", loop: name, round: number, verdict, ...scored }),
+        PatternEvent.stateAtEnd({ _tag: "IterationCompleted", loop: name, round: number })
+      ).pipe(Effect.provideService(Run.CurrentRun, scope))
+    },
+    { discard: true }
   )
 
 /** Failures of the agents are failures of the loop, except the end of a budget: that is an end of the loop. */

@@ -57,10 +57,10 @@ describe("plain, ephemeral, journaled and always replaying come to the same", ()
   }
 
   it.effect("nests of three", () =>
-    Effect.forEach(drawn(40, 3), ({ nest }) => equalEverywhere(nest), { discard: true })
+    Effect.forEach(drawn(25, 3), ({ nest }) => equalEverywhere(nest), { discard: true })
   )
 
-  it.effect("nests of four", () => Effect.forEach(drawn(10, 4), ({ nest }) => equalEverywhere(nest), { discard: true }))
+  it.effect("nests of four", () => Effect.forEach(drawn(6, 4), ({ nest }) => equalEverywhere(nest), { discard: true }))
 })
 
 describe("a crash at every mutation changes nothing", () => {
@@ -81,7 +81,7 @@ describe("a crash at every mutation changes nothing", () => {
     })
 
   // What is not drawn is swept, too: in a transaction that has something to undo.
-  const sample = drawn(16, 2)
+  const sample = drawn(12, 2)
   const saga = all.find(({ name }) => name === "Saga")!
   const undrawn = all.filter((entry) => !sample.some(({ nest }) => nest.includes(entry)))
   for (const { nest, seed } of [...sample, ...undrawn.map((entry, seed) => ({ nest: [saga, entry], seed }))]) {
@@ -133,7 +133,7 @@ describe("cancelled at any moment, nothing goes on and everything is undone", ()
     it.effect(`${how}: nests of two and three`, () =>
       Effect.gen(function* () {
         const outcomes: Array<string> = []
-        for (const { nest, seed } of [...drawn(60, 2), ...drawn(30, 3)]) {
+        for (const { nest, seed } of [...drawn(40, 2), ...drawn(20, 3)]) {
           if (can(nest)) outcomes.push(yield* cancel(nest, seed, how))
         }
         assert.isAbove(outcomes.filter((outcome) => outcome === "undone").length, outcomes.length / 3)

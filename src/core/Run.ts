@@ -7,6 +7,7 @@
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Scheduler from "effect/Scheduler"
 import type * as Fiber from "effect/Fiber"
 import type * as Exit from "effect/Exit"
@@ -137,23 +138,24 @@ export const scoped = (name: string) => {
     )
 }
 
-/** Was the effect taken out of its run? */
-const IsDetached: Context.Reference<boolean> = Context.Reference<boolean>("tutti/core/IsDetached", {
-  defaultValue: () => false
-})
+/** Runs the effect at a place taken before. None: outside of every run, and there is nothing to do. */
+export const at = <A, E, R>(self: Effect.Effect<A, E, R>, place: Current | undefined): Effect.Effect<A, E, R> =>
+  place === undefined ? self : Effect.provideService(self, CurrentRun, place)
+
+/** The same service without its default: there only where it was set, to no run perhaps. One service more would cost each step. */
+const PlacedRun = Context.Service<Current | undefined>(CurrentRun.key)
 
 /** Runs the effect outside any run: nothing in it is recorded, and no signal reaches it. The body of a step runs so. */
 export const detached = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.updateContext(self, (context: Context.Context<R>) =>
-    Context.get(context, CurrentRun) === undefined
-      ? context
-      : Context.add(Context.add(context, CurrentRun, undefined), IsDetached, true)
+    Context.get(context, CurrentRun) === undefined ? context : Context.add(context, CurrentRun, undefined)
   )
 
 /** Is this the body of a step? What waits there for a message to its run would wait for ever. */
-export const isStepBody: Effect.Effect<boolean> = Effect.withFiber((fiber) =>
-  Effect.succeed(fiber.getRef(CurrentRun) === undefined && fiber.getRef(IsDetached))
-)
+export const isStepBody: Effect.Effect<boolean> = Effect.contextWith((context: Context.Context<never>) => {
+  const placed = Context.getOption(context, PlacedRun)
+  return Effect.succeed(Option.isSome(placed) && placed.value === undefined)
+})
 
 /** States a fact in the log of the current run. Outside a run: nothing. */
 export const note = (note: Note): Effect.Effect<void> =>
@@ -195,11 +197,16 @@ export const provideCaptured = <A, E, R>(
         Context.get(context, service) === Context.get(here, service)
           ? context
           : Context.add(context, service, Context.get(here, service))
-    return captured.pipe(
-      keep(CurrentRun),
-      keep(IsDetached),
-      keep(InterruptibleBody),
-      keep(Witness),
-      keep(Scheduler.Scheduler)
-    )
+    return captured.pipe(keepPlace(here), keep(InterruptibleBody), keep(Witness), keep(Scheduler.Scheduler))
   })
+
+/** The body of a step stays one, and what is outside of every run becomes none. */
+const keepPlace =
+  (here: Context.Context<never>) =>
+  <R>(context: Context.Context<R>): Context.Context<R> => {
+    const [present, captured] = [Context.getOption(here, PlacedRun), Context.getOption(context, PlacedRun)]
+    if (Option.isNone(present))
+      return Option.isNone(captured) ? context : (Context.omit(PlacedRun)(context) as typeof context)
+    if (Option.isSome(captured) && captured.value === present.value) return context
+    return Context.add(context, CurrentRun, present.value)
+  }

@@ -1,9 +1,21 @@
 /** What waits for a message to its run does not hang in the body of a step: it says where it belongs. */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Layer, Option, Schema, Stream } from "effect"
+import { Cause, Context, Effect, Exit, Fiber, Layer, Option, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/backends/Memory.ts"
-import { Agent, Engine, Orchestration, Run, Signal, Step, Task, Timer } from "../../src/index.ts"
+import {
+  Agent,
+  Engine,
+  Orchestration,
+  Run,
+  Saga,
+  Signal,
+  Step,
+  Task,
+  Timer,
+  Verdict,
+  VerifyLoop
+} from "../../src/index.ts"
 import { CrashSweep } from "../../src/testing/index.ts"
 
 const Go = Signal.make("go", { n: Schema.Int })
@@ -72,6 +84,42 @@ describe("elsewhere, signals are what they were", () => {
     })
   )
 
+  it.effect("outside of every run, also where a pattern goes back to a place taken before", () =>
+    Effect.gen(function* () {
+      const asked: Array<number> = []
+      const ask = Effect.map(receivedInTime, (n) => void asked.push(n))
+      const undone = Effect.void.pipe(
+        Saga.undo(() => ask),
+        Effect.andThen(Effect.fail("no")),
+        Saga.transaction("t")
+      )
+      const looped = VerifyLoop.make("loop", {
+        attempt: { agent: Agent.compose("attempt", { run: () => ask }), input: () => ({}) },
+        verify: {
+          agent: Agent.compose("verify", { run: () => Effect.succeed(Verdict.accepted()) }),
+          input: () => ({})
+        }
+      }).run({})
+      const captured = Effect.flatMap(Effect.context<never>(), (context) => Run.provideCaptured(ask, context))
+      const fiber = yield* Effect.forkChild(Effect.all([Effect.flip(undone), looped, captured]))
+      for (let day = 0; day < 4; day++) yield* TestClock.adjust("1 day")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(asked, [0, 0, 0])
+    })
+  )
+  it.effect("outside of every run, with services that were captured in the body of a step", () =>
+    Effect.gen(function* () {
+      let captured: Context.Context<never> | undefined
+      const capture = Effect.map(Effect.context<never>(), (context) => {
+        captured = context
+        return 1
+      })
+      yield* outcome(inAgent(capture))
+      const fiber = yield* Effect.forkChild(Run.provideCaptured(receivedInTime, captured!))
+      yield* TestClock.adjust("2 days")
+      assert.strictEqual(yield* Fiber.join(fiber), 0)
+    })
+  )
   it.effect("in a run that is begun in the body of a step: it is received", () => {
     const Inner = Orchestration.make("Inner", { input: {}, output: Schema.Int, run: () => received })
     const job = jobOf(inAgent(Inner.run({}, { key: "one" })))

@@ -333,7 +333,7 @@ const compensateOne = (
       )
     case "Step": {
       const retried = DurableRetry.retry(completed.compensate, completed.retry ?? options.retry ?? defaultRetry)
-      const compensated = Effect.matchCause(Effect.provideService(retried, Run.CurrentRun, place), {
+      const compensated = Effect.matchCause(Run.at(retried, place), {
         onSuccess: (): ReadonlyArray<Outcome> => [{ _tag: "Undone", step: name }],
         onFailure: (cause): ReadonlyArray<Outcome> => [{ _tag: "NotUndone", step: name, error: Cause.squash(cause) }]
       })

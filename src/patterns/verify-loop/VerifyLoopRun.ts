@@ -164,11 +164,10 @@ const makeWave = Effect.fnUntraced(function* (
   const rounds = Array.from({ length: widthOf(settings, done) }, (_, index): UnderWay => {
     return { number: done + 1 + index, scope: roundScope(current), part: "Attempt", completed: undefined }
   })
-  const attempts = Effect.forEach(
-    rounds,
-    (round) => Effect.provideService(takeRound(settings, round, { input, last }), Run.CurrentRun, round.scope),
-    { concurrency: "unbounded", discard: true }
-  )
+  const attempts = Effect.forEach(rounds, (round) => Run.at(takeRound(settings, round, { input, last }), round.scope), {
+    concurrency: "unbounded",
+    discard: true
+  })
   const limited =
     timeIsUp === undefined
       ? Effect.exit(attempts)
@@ -235,10 +234,11 @@ const stateCompleted = ({ name }: Settings, rounds: ReadonlyArray<UnderWay>): Ef
       if (completed === undefined) return Effect.void
       const { _tag: verdict, score } = completed.verdict
       const scored = score === undefined ? {} : { score }
-      return Effect.andThen(
+      const stated = Effect.andThen(
         PatternEvent.stateAtEnd({ _tag: "VerificationCompleted", loop: name, round: number, verdict, ...scored }),
         PatternEvent.stateAtEnd({ _tag: "IterationCompleted", loop: name, round: number })
-      ).pipe(Effect.provideService(Run.CurrentRun, scope))
+      )
+      return Run.at(stated, scope)
     },
     { discard: true }
   )

@@ -561,7 +561,7 @@ describe("random verdicts", () => {
           assert.strictEqual(asked.length, count)
         }
       }),
-    { arbitrary: { numRuns: 500 } } as never
+    { arbitrary: { runs: 500 } }
   )
 
   it.effect("K5 K7: interrupted, or out of time, at any moment: nothing is left running", () =>

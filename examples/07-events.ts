@@ -33,7 +33,7 @@ const own = Effect.gen(function* () {
 })
 // #endregion
 
-const layer = Layer.mergeAll(Counting.layer, EventBus.layer).pipe(Layer.provideMerge(Memory.layer))
+const layer = Counting.layer.pipe(Layer.provideMerge(Memory.layer))
 
 export const program = Effect.all([listen, own]).pipe(
   Effect.map(([run, order]) => [`the run: ${run.join(", ")}`, `order 7: ${order.join(", ")}`]),

@@ -7,6 +7,7 @@ import type { EngineError } from "../durable/RunError.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
 import type { EventStoreDriver } from "../event-store/EventStoreDriver.ts"
 import { EventStoreError, StoreUnavailable } from "../event-store/EventStoreError.ts"
+import * as EventBus from "../events/EventBus.ts"
 import * as Lease from "../persistence/Lease.ts"
 import type { Persistence, PersistenceError } from "../persistence/Persistence.ts"
 import type { WorkQueueDriver } from "../queues/WorkQueueDriver.ts"
@@ -17,14 +18,14 @@ import * as ProcessLiveness from "./ProcessLiveness.ts"
 export type Stores = EventStore | EventStoreDriver | Persistence | WorkQueueDriver
 
 /** Everything that a deployment provides. */
-export type Services = Engine | Stores
+export type Services = Engine | EventBus.EventBus | Stores
 
 /** A deployment of processes that know whether another one on their machine is gone. */
 export const make = <R>(
   stores: Layer.Layer<Stores, EventStoreError, R>,
   options: JournalEngine.Options | undefined
 ): Layer.Layer<Services, EventStoreError | EngineError, R> =>
-  JournalEngine.layer(options).pipe(
+  Layer.merge(JournalEngine.layer(options), EventBus.layer).pipe(
     Layer.provideMerge(stores),
     Layer.provideMerge(Layer.succeed(Lease.CurrentLiveness, ProcessLiveness.make()))
   )

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as EventStore from "../event-store/EventStore.ts"
 import * as JournalEngine from "../durable/JournalEngine.ts"
 import * as MemoryEventStore from "../event-store/MemoryEventStore.ts"
+import * as EventBus from "../events/EventBus.ts"
 import * as MemoryPersistence from "../persistence/MemoryPersistence.ts"
 import * as MemoryWorkQueue from "../queues/MemoryWorkQueue.ts"
 import * as Deployment from "./Deployment.ts"
@@ -47,7 +48,10 @@ export type Services = Deployment.Services
  * @since 0.1.0
  */
 export const layerOf = (state: MemoryState, options: JournalEngine.Options = {}): Layer.Layer<Services> =>
-  JournalEngine.layer({ lease: "1 hour", grace: 0, ...options }).pipe(Layer.orDie, Layer.provideMerge(storesOf(state)))
+  Layer.merge(JournalEngine.layer({ lease: "1 hour", grace: 0, ...options }), EventBus.layer).pipe(
+    Layer.orDie,
+    Layer.provideMerge(storesOf(state))
+  )
 
 /**
  * The stores of a deployment, without an engine.

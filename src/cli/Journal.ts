@@ -4,13 +4,13 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
+import type * as Backend from "../backends/Deployment.ts"
 import * as Embedded from "../backends/Embedded.ts"
-import type { Engine } from "../durable/Engine.ts"
 import type { EngineError, RunNotFound } from "../durable/RunError.ts"
 import { type Arguments, CliError, sentenceOf, usageError, workError } from "./Verb.ts"
 
 type Journal = Layer.Layer<Embedded.Services, CliError>
-type Stores = Layer.Layer<Exclude<Embedded.Services, Engine>, CliError>
+type Stores = Layer.Layer<Backend.Stores, CliError>
 
 export const defaultFile = Path.join(".tutti", "journal.db")
 
@@ -64,7 +64,7 @@ const orFailed = <A>(layer: Layer.Layer<A, unknown>): Layer.Layer<A, CliError> =
 
 interface Deployment {
   readonly layer: Layer.Layer<Embedded.Services, unknown>
-  readonly stores: Layer.Layer<Exclude<Embedded.Services, Engine>, unknown>
+  readonly stores: Layer.Layer<Backend.Stores, unknown>
 }
 
 interface Server {

@@ -35,6 +35,8 @@ export class PauseGate {
   /** Waits until the gate is opened. */
   get opened(): Effect.Effect<void> {
     return Effect.callback((resume) => {
+      // Who waits in a fiber of its own begins to wait a turn later: the gate may be open again.
+      if (!this.closed) return resume(Effect.void)
       const release = () => resume(Effect.void)
       const waiting = (this.waiting ??= new Set())
       waiting.add(release)

@@ -145,7 +145,13 @@ const hints = (place: Place) => {
 }
 
 /** What came of it. A report that is without something is there, and yet no success. */
-export const report = ({ files, findings, report, score, unread = [] }: AuditOutcome): Effect.Effect<void, CliError> =>
+export const summarise = ({
+  files,
+  findings,
+  report,
+  score,
+  unread = []
+}: AuditOutcome): Effect.Effect<void, CliError> =>
   Effect.suspend(() => {
     const judged = score === undefined ? "" : `, score ${Math.round(score)} of 100`
     Process.stdout.write(`${count(files, "file")}, ${count(findings, "finding")}${judged}\nReport: ${report}\n`)
@@ -157,7 +163,7 @@ export const report = ({ files, findings, report, score, unread = [] }: AuditOut
 
 const conclude = (handle: RunHandle<AuditOutcome, unknown>, exit: Exit.Exit<AuditOutcome, unknown>) => {
   if (Exit.isSuccess(exit)) {
-    return report(exit.value)
+    return summarise(exit.value)
   }
   const error = Cause.findErrorOption(exit.cause)
   return Effect.fail(

@@ -205,8 +205,9 @@ const keepPlace =
   (here: Context.Context<never>) =>
   <R>(context: Context.Context<R>): Context.Context<R> => {
     const [present, captured] = [Context.getOption(here, PlacedRun), Context.getOption(context, PlacedRun)]
-    if (Option.isNone(present))
-      return Option.isNone(captured) ? context : (Context.omit(PlacedRun)(context) as typeof context)
+    if (Option.isNone(present)) {
+      return Option.isNone(captured) ? context : (Context.omit(PlacedRun)(context) as Context.Context<R>)
+    }
     if (Option.isSome(captured) && captured.value === present.value) return context
     return Context.add(context, CurrentRun, present.value)
   }

@@ -11,7 +11,7 @@
  *   L3. Once lost (fenced, stopped, mismatched), a run writes nothing and undoes nothing.
  *   L4. A cancel request is in the journal before the program is interrupted.
  *   L5. Nothing follows the event that ends a run: no pause that came too late, no step of a fiber that was left behind.
- *   L6. While several questions are open, the program hears answers one at a time, in the order of the journal.
+ *   L6. The program hears an answer only when it has come to rest after the one before, in the order of the journal.
  *   L7. The time of a run is that of the answer heard last: what it decides by it, it decides again on replay.
  *   L8. A run ends with the fibers that its program has forked: they are interrupted, and undo, before its last event.
  */
@@ -180,10 +180,10 @@ export class LiveRun implements Run.Run, StepExecution.Host {
   }
 
   note(scope: StepPath.StepScope, { awaited, data, type }: Run.Note): Effect.Effect<void> {
-    const write = awaited === true ? "append" : "submit"
+    const { journal } = this
     return this.ask(scope, `~${type}`, (path) => ({
       replayed: (entry) => (entry.type === type ? Effect.void : this.mismatched(entry, type)),
-      live: () => this.journal[write](type, path, data)
+      live: () => (awaited === true ? journal.append(type, path, data) : journal.submit(type, path, data))
     }))
   }
 

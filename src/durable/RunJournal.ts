@@ -88,13 +88,9 @@ export class RunJournal {
     return Effect.withFiber((fiber) => {
       if (this.closed) return closed
       this.underWay++
-      const noted = ([stored]: Stored) => {
-        this.causes.led(fact.path, stored!.id)
-        return this.version++
-      }
       const event = this.event(fact, clockOf(fiber), this.causes.of(fact.path))
       const ended = { onSuccess: (_: unknown) => Effect.sync(() => this.landed()), onFailure: this.failed }
-      return Effect.flatMap(this.store.submit(this.stream, [event], noted), (durable) =>
+      return Effect.flatMap(this.store.submit(this.stream, [event], this.noted(fact.path)), (durable) =>
         Effect.flatMap(Effect.exit(open(durable)), (exit) => {
           const isLeft = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
           return Effect.matchCauseEffect(isLeft ? this.rest.after(durable) : exit, ended)
@@ -132,11 +128,7 @@ export class RunJournal {
     const request = fact.path === undefined ? fiber.getRef(Causes.CurrentRequest) : undefined
     const events = [this.event(fact, at, request ?? this.causes.of(fact.path))]
     if (!RunHistory.isEntry(fact.type)) {
-      const noted = ([stored]: Stored) => {
-        if (fact.path !== undefined) this.causes.led(fact.path, stored!.id)
-        return this.version++
-      }
-      return Effect.matchCauseEffect(this.store.append(this.stream, events, noted), {
+      return Effect.matchCauseEffect(this.store.append(this.stream, events, this.noted(fact.path)), {
         onSuccess: (_) => {
           this.landed()
           return answer()
@@ -158,6 +150,14 @@ export class RunJournal {
       },
       onFailure: this.failed
     })
+  }
+
+  /** The version of an event that is no answer, as it takes its place in the queue. */
+  private noted(path: string | undefined): (events: Stored) => StreamVersion {
+    return ([stored]) => {
+      if (path !== undefined) this.causes.led(path, stored!.id)
+      return this.version++
+    }
   }
 
   /** Queues an event without waiting until it is durable. What comes after it is durable only if it is. */

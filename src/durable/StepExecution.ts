@@ -66,8 +66,9 @@ const attempt = <A, E, R>(call: StepCall<A, E, R>, number: number): Effect.Effec
       })
     )
   )
-  if (!spec.idempotent)
+  if (!spec.idempotent) {
     return Effect.andThen(host.journal.announce({ type: "StepStarted", path, data: { digest } }, open), body)
+  }
   return host.startMarkers ? Effect.andThen(host.journal.submit("StepStarted", path, { digest }), body) : body
 }
 
@@ -95,18 +96,8 @@ const attempts = <A, E, R>(
       const encoded = call.spec.codec.encodeError(error.value)
       if (Exit.isFailure(decided) || Exit.isFailure(encoded)) return yield* exit
       const retryAt = now + Duration.toMillis(decided.value[1])
-      yield* call.host.journal.announce(
-        {
-          type: "StepAttemptFailed",
-          path: call.path,
-          data: {
-            attempt: number,
-            error: encoded.value,
-            retryAt
-          }
-        },
-        call.open
-      )
+      const data = { attempt: number, error: encoded.value, retryAt }
+      yield* call.host.journal.announce({ type: "StepAttemptFailed", path: call.path, data }, call.open)
       yield* call.open(sleepUntil(retryAt))
     }
   }) as Effect.Effect<A, E, R>

@@ -45,12 +45,12 @@ export const migrations = (schema: string, channel: string): ReadonlyArray<Reado
        )`,
       `CREATE UNIQUE INDEX tutti_events_dedup ON ${schema}.tutti_events (stream, id) WHERE dedup`,
       appendEach(schema),
-      append(schema, { locked, notify: notify(channel) }),
+      append(schema, { create: "CREATE", locked, notify: notify(channel) }),
       remove(schema, locked)
     ],
     [
-      append(schema, { locked, notify: notifyIfSigned(channel) }).replace("CREATE", "CREATE OR REPLACE"),
-      appendOne(schema, { locked, notify: notifyIfSigned(channel) })
+      append(schema, { create: "CREATE OR REPLACE", locked, notify: notifyIfSigned(channel) }),
+      appendOne(schema, { create: "CREATE", locked, notify: notifyIfSigned(channel) })
     ]
   ]
 }
@@ -65,6 +65,7 @@ const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 /** What all functions that append begin and end with. */
 interface Clauses {
+  readonly create: "CREATE" | "CREATE OR REPLACE"
   readonly locked: string
   readonly notify: string
 }
@@ -74,8 +75,8 @@ interface Clauses {
  * for each; `owners` and `distances` are each event's stream and its distance from the version of that stream. If all that holds,
  * a few statements append everything; if not, the requests are taken one by one.
  */
-const append = (schema: string, { locked, notify }: Clauses): string => `
-  CREATE FUNCTION ${schema}.tutti_append(
+const append = (schema: string, { create, locked, notify }: Clauses): string => `
+  ${create} FUNCTION ${schema}.tutti_append(
     writer text, names text[], needed bigint[],
     owners bigint[], distances bigint[], dedups bigint[], types text[], ids text[], bodies text[],
     targets bigint[], expected bigint[], sizes bigint[],
@@ -125,8 +126,8 @@ const append = (schema: string, { locked, notify }: Clauses): string => `
  * Appends one event behind an exact version: what a run that is alone does all the time, in half the time of a batch.
  * Answers with its position. Null: that is not the version of the stream, and nothing was appended.
  */
-const appendOne = (schema: string, { locked, notify }: Clauses): string => `
-  CREATE FUNCTION ${schema}.tutti_append_one(
+const appendOne = (schema: string, { create, locked, notify }: Clauses): string => `
+  ${create} FUNCTION ${schema}.tutti_append_one(
     writer text, stream_name text, expected bigint, event_type text, event_id text, event_body text
   ) RETURNS bigint ${settings} AS $$
   DECLARE

@@ -1,9 +1,9 @@
 /**
  * Whether anybody else listens for appends.
  *
- * A message costs an append about as much as its script does, most of it for its own process, which listens, too. The
- * server knows how many listen to a channel: if these are only those of the writer, there is nobody to tell. A node of a
- * cluster knows only its own listeners, so there everything is announced.
+ * A message costs the process that appends, and listens, too, some 20 µs of processor. The server knows how many listen to a
+ * channel: if these are only those of the writer, there is nobody to tell. A node of a cluster knows only its own listeners, so
+ * there everything is announced.
  *
  * Who has lost a connection still takes himself for one of those counted, until he listens again; then he tells the others
  * that they may have missed something. Until then they have the poll. So have those who listen to a server that has become

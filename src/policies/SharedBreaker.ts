@@ -58,11 +58,6 @@ export interface Options<in E = unknown> {
   readonly isFailure?: (error: E) => boolean
 }
 
-interface Group extends CircuitTransition.Group {
-  readonly trip: Circuit.Trip
-  readonly openFor: Duration.Duration
-}
-
 /**
  * A named breaker. All of one name, in all processes that share the store, are one: give them the same options.
  *
@@ -73,7 +68,8 @@ interface Group extends CircuitTransition.Group {
 export interface SharedBreaker<in E = unknown> {
   readonly name: string
   readonly options: Options<E>
-  readonly group: Group
+  /** The same of all keys. */
+  readonly group: CircuitTransition.Group
   /** Transitions that this process causes from now on. Who reads too slowly misses the oldest. */
   readonly transitions: Stream.Stream<CircuitTransition.Transition>
 }
@@ -88,8 +84,8 @@ export interface SharedBreaker<in E = unknown> {
  * @since 0.1.0
  */
 export const make = <E = unknown>(name: string, options: Options<E>): SharedBreaker<E> => {
-  const { openFor } = Breaker.rules({ trip: options.trip, openFor: options.openFor })
-  const group: Group = { name, broadcast: new Broadcast(), trip: options.trip, openFor: Duration.millis(openFor) }
+  Breaker.rules(options)
+  const group = { name, broadcast: new Broadcast<CircuitTransition.Transition>() }
   return { name, options, group, transitions: group.broadcast.stream }
 }
 
@@ -143,9 +139,9 @@ export class Circuits extends Context.Service<
 const fromEffect = Effect.gen(function* () {
   const scope = yield* Effect.scope
   const store = yield* CircuitBreaker.CircuitBreakerStore
-  const known = new WeakMap<Group, CircuitBreaker.CircuitBreaker>()
-  const begin = Effect.fnUntraced(function* (group: Group) {
-    const circuits = yield* CircuitBreaker.make({ tripPolicy: group.trip, openDuration: group.openFor }).pipe(
+  const known = new WeakMap<CircuitTransition.Group, CircuitBreaker.CircuitBreaker>()
+  const begin = Effect.fnUntraced(function* ({ group, options: { openFor, trip } }: SharedBreaker<never>) {
+    const circuits = yield* CircuitBreaker.make({ tripPolicy: trip, openDuration: openFor }).pipe(
       Effect.provideService(CircuitBreaker.CircuitBreakerStore, store),
       Scope.provide(scope)
     )
@@ -153,18 +149,18 @@ const fromEffect = Effect.gen(function* () {
     known.set(group, circuits)
     return circuits
   })
-  const circuitsOf = (group: Group) =>
+  const circuitsOf = (breaker: SharedBreaker<never>) =>
     Effect.suspend(() => {
-      const found = known.get(group)
-      return found === undefined ? begin(group) : Effect.succeed(found)
+      const found = known.get(breaker.group)
+      return found === undefined ? begin(breaker) : Effect.succeed(found)
     })
   return Circuits.of({
-    admit: ({ group, name }, open) =>
-      Effect.flatMap(circuitsOf(group), (circuits) => admit(circuits, { key: name, scope, open }))
+    admit: (breaker, open) =>
+      Effect.flatMap(circuitsOf(breaker), (circuits) => admit(circuits, { key: breaker.name, scope, open }))
   })
 })
 
-const announced = (group: Group) => (transition: CircuitBreaker.Transition) =>
+const announced = (group: CircuitTransition.Group) => (transition: CircuitBreaker.Transition) =>
   Effect.gen(function* () {
     const { from, key, to } = transition
     const now = yield* Clock.currentTimeMillis

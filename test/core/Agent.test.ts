@@ -9,11 +9,11 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as Tracer from "effect/Tracer"
 import * as TestClock from "effect/testing/TestClock"
 import * as Agent from "../../src/core/Agent.ts"
 import { AgentTimedOut, ContractViolation } from "../../src/core/AgentError.ts"
 import * as Task from "../../src/core/Task.ts"
+import { recordingTracer } from "./recordingTracer.ts"
 
 class Rejected extends Schema.TaggedError<Rejected>()("Rejected", { reason: Schema.String }) {}
 class DbError extends Schema.TaggedError<DbError>()("DbError", { code: Schema.Int }) {}
@@ -158,14 +158,7 @@ describe("the contract of an agent", () => {
 
   it.effect("opens a span named after the agent, which fails when it fails", () =>
     Effect.gen(function* () {
-      const spans: Array<Tracer.NativeSpan> = []
-      const tracer = Tracer.make({
-        span: (options) => {
-          const span = new Tracer.NativeSpan(options)
-          spans.push(span)
-          return span
-        }
-      })
+      const { spans, tracer } = recordingTracer()
       const { agent } = counting(() => Effect.fail(new Rejected({ reason: "no tests" })))
       const team = Agent.compose("team", { run: agent.run })
       yield* Effect.exit(team.run(input)).pipe(Effect.withTracer(tracer))

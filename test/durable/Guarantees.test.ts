@@ -20,6 +20,7 @@ import {
   UnknownOutcome
 } from "../../src/index.ts"
 import { FaultStore, LogAudit, Seeds, Simulation } from "../../src/testing/index.ts"
+import { holding, noFault } from "./faults.ts"
 
 const Text = Task.make("Text", { input: {}, output: Schema.String })
 const Approval = Signal.make("approval", { by: Schema.String })
@@ -34,8 +35,6 @@ const knows = (kind: string, gone: string): Lease.Liveness => ({
 })
 const dead = knows("dead", "nobody")
 const alive = knows("alive", "dead")
-
-const noFault: FaultStore.Fault = () => (mutation) => mutation
 
 /** A process over the state. Closing the scope shuts it down; leaving it open leaves a zombie. */
 const process = <R>(
@@ -55,17 +54,6 @@ const process = <R>(
       )
     )
   ).pipe(Effect.orDie) as any
-
-/** Holds every mutation whose name contains the text until it is released. */
-const gate = Effect.fnUntraced(function* (text: string) {
-  const reached = yield* Deferred.make<void>()
-  const released = yield* Deferred.make<void>()
-  const fault: FaultStore.Fault = (name) => (mutation) =>
-    name.includes(text)
-      ? Deferred.succeed(reached, undefined).pipe(Effect.andThen(Deferred.await(released)), Effect.andThen(mutation))
-      : mutation
-  return { fault, reached: Deferred.await(reached), release: Deferred.succeed(released, undefined) }
-})
 
 const typesOf = (state: Memory.MemoryState, stream: string) =>
   LogAudit.readAll.pipe(
@@ -88,7 +76,7 @@ it.effect("L1: an answer is durable before the program hears it", () =>
           step("second", () => second++)
         )
     })
-    const { fault, reached, release } = yield* gate("StepCompleted at first")
+    const { fault, reached, release } = yield* holding("StepCompleted at first")
     const context = yield* process(state, Two.layer, fault)
     const handle = yield* Effect.provide(Two.start({}, { key: "1" }), context)
     yield* reached
@@ -114,7 +102,7 @@ it.effect("L2: a cancellation that comes while a record is written does not keep
           Effect.orDie
         )
     })
-    const { fault, reached, release } = yield* gate("StepCompleted at book/seat")
+    const { fault, reached, release } = yield* holding("StepCompleted at book/seat")
     const context = yield* process(state, Undo.layer, fault)
     const handle = yield* Effect.provide(Undo.start({}, { key: "1" }), context)
     yield* reached
@@ -137,7 +125,7 @@ it.effect("L4: a cancel request is in the journal before the program is interrup
       run: () =>
         Effect.as(Signal.await(Approval), "x").pipe(Effect.onInterrupt(() => Effect.sync(() => (interrupted = true))))
     })
-    const { fault, reached, release } = yield* gate("RunCancelRequested")
+    const { fault, reached, release } = yield* holding("RunCancelRequested")
     const context = yield* process(state, Wait.layer, fault)
     const handle = yield* Effect.provide(Wait.start({}, { key: "1" }), context)
     yield* handle.cancel()
@@ -167,7 +155,7 @@ it.effect("L5: nothing follows the end of a run", () =>
           Step.keyed("main")(step("work"))
         )
     })
-    const { fault, reached, release } = yield* gate("RunCompleted")
+    const { fault, reached, release } = yield* holding("RunCompleted")
     const context = yield* process(state, Short.layer, fault)
     const handle = yield* Effect.provide(Short.start({}, { key: "1" }), context)
     yield* reached
@@ -200,7 +188,7 @@ it.effect("N3, L3: an owner that wakes after a takeover is fenced, writes nothin
           Effect.orDie
         )
     })
-    const { fault, reached, release } = yield* gate("StepCompleted at book/charge")
+    const { fault, reached, release } = yield* holding("StepCompleted at book/charge")
     const zombie = yield* process(state, Book.layer, fault, dead)
     const zombies = yield* Effect.provide(Book.start({}, { key: "1" }), zombie)
     yield* reached
@@ -232,7 +220,7 @@ it.effect(
               step("second", () => second++)
             )
         })
-        const held = yield* gate("TimerFired")
+        const held = yield* holding("TimerFired")
         // Never closed: it is not shut down, it is gone.
         const lost = yield* Scope.provide(process(state, Nap.layer, held.fault, dead), yield* Scope.make())
         const { events, id } = yield* Effect.provide(Nap.start({}, { key: "1" }), lost)
@@ -647,7 +635,7 @@ it.effect("a cancellation that was stored, and no more, is not forgotten: not ev
           )
       })
       // The owner gets to know of the cancellation, and never writes a word about it.
-      const held = yield* gate(isPaused ? "RunResumed" : "RunCancelRequested")
+      const held = yield* holding(isPaused ? "RunResumed" : "RunCancelRequested")
       const lost = yield* Scope.provide(process(state, Book.layer, held.fault, dead), yield* Scope.make())
       const theirs = yield* Effect.provide(Book.start({}, { key: "1" }), lost)
       yield* theirs.events.pipe(

@@ -1,6 +1,6 @@
 /** Registrations of orchestrations that come and go while their engine lives on. */
 import { assert, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Schema, Scope, Stream } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/backends/Memory.ts"
 import {
@@ -13,6 +13,7 @@ import {
   Signal
 } from "../../src/index.ts"
 import { FaultStore } from "../../src/testing/index.ts"
+import { holding, noFault } from "./faults.ts"
 
 const Approval = Signal.make("approval", { by: Schema.String })
 
@@ -30,8 +31,6 @@ const versioned = (version: number, compatibleWith: ReadonlyArray<number> = [], 
       })
   })
 
-const noFault: FaultStore.Fault = () => (mutation) => mutation
-
 const engineOf = (fault = noFault) =>
   Layer.build(
     Layer.fresh(
@@ -42,17 +41,6 @@ const engineOf = (fault = noFault) =>
       )
     )
   )
-
-/** Holds every mutation whose name contains the text until it is released. */
-const held = Effect.fnUntraced(function* (text: string) {
-  const reached = yield* Deferred.make<void>()
-  const released = yield* Deferred.make<void>()
-  const fault: FaultStore.Fault = (name) => (mutation) =>
-    name.includes(text)
-      ? Deferred.succeed(reached, undefined).pipe(Effect.andThen(Deferred.await(released)), Effect.andThen(mutation))
-      : mutation
-  return { fault, reached: Deferred.await(reached), release: Deferred.succeed(released, undefined) }
-})
 
 /** Registers with an engine until it is told to leave. */
 const registered = Effect.fnUntraced(function* <R>(
@@ -149,7 +137,7 @@ it.effect("a parent hears of a child whose registration left and came back", () 
 
 it.effect("a registration that leaves while a run is accepted leaves the run to the next one", () =>
   Effect.gen(function* () {
-    const { fault, reached, release } = yield* held("append RunStarted")
+    const { fault, reached, release } = yield* holding("append RunStarted")
     const engine = yield* engineOf(fault)
     let begun = 0
     const program = versioned(1, [], () => begun++)
@@ -169,7 +157,7 @@ it.effect("a registration that leaves while a run is accepted leaves the run to 
 
 it.effect("a registration that leaves while it takes a run over does not carry it out", () =>
   Effect.gen(function* () {
-    const { fault, reached, release } = yield* held("append RunRecovered")
+    const { fault, reached, release } = yield* holding("append RunRecovered")
     const engine = yield* engineOf(fault)
     const program = versioned(1)
     const first = yield* registered(engine, program.layer)

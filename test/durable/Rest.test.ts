@@ -17,6 +17,15 @@ const atRest = (rest: Rest) =>
 
 const yields = (times: number) => Effect.forEach(Array(times), () => Effect.yieldNow, { discard: true })
 
+const counted = () => {
+  const turns = { count: 0, take: (times: number) => Effect.repeat(turn, { times: times - 1 }) }
+  const turn = Effect.andThen(
+    Effect.yieldNow,
+    Effect.sync(() => turns.count++)
+  )
+  return turns
+}
+
 const wherever = <E>(test: Effect.Effect<void, E>) =>
   Effect.andThen(
     test,
@@ -26,14 +35,10 @@ const wherever = <E>(test: Effect.Effect<void, E>) =>
 it.effect("a program rests when it waits, however many turns it has taken, and not before it has begun", () =>
   wherever(
     Effect.gen(function* () {
-      let turns = 0
-      const turn = Effect.andThen(
-        Effect.yieldNow,
-        Effect.sync(() => void turns++)
-      )
-      const rest = yield* begun(() => Effect.andThen(Effect.repeat(turn, { times: 99 }), Effect.never))
+      const turns = counted()
+      const rest = yield* begun(() => Effect.andThen(turns.take(100), Effect.never))
       yield* atRest(rest)
-      assert.strictEqual(turns, 100)
+      assert.strictEqual(turns.count, 100)
     })
   )
 )
@@ -109,14 +114,10 @@ it.effect("it does not rest before what it has to wait for has ended", () =>
 it.effect("the body of a step is waited for as long as it may release, and not while it works", () =>
   wherever(
     Effect.gen(function* () {
-      let turns = 0
-      const turn = Effect.andThen(
-        Effect.yieldNow,
-        Effect.sync(() => void turns++)
-      )
-      const rest = yield* begun(() => Run.detached(Effect.repeat(turn, { times: 999 })))
+      const turns = counted()
+      const rest = yield* begun(() => Run.detached(turns.take(1000)))
       yield* atRest(rest)
-      assert.isTrue(turns >= 10 && turns < 500, `${turns} turns`)
+      assert.isTrue(turns.count >= 10 && turns.count < 500, `${turns.count} turns`)
     })
   )
 )

@@ -1,8 +1,9 @@
 /** K3: an instance is traced as a pattern of this package is: a span of its name, below what calls it, above what it calls. */
 import { assert, it } from "@effect/vitest"
-import { Effect, Exit, Schema, Tracer } from "effect"
+import { Effect, Exit, Schema } from "effect"
 import * as Memory from "../../src/backends/Memory.ts"
 import { Agent, Orchestration, Pattern, Race, Task } from "../../src/index.ts"
+import { recordingTracer } from "../core/recordingTracer.ts"
 
 class Mute extends Schema.TaggedError<Mute>()("Mute", {}) {}
 const Say = Task.make("Say", { input: { text: Schema.String }, output: Schema.String, error: Mute })
@@ -27,14 +28,7 @@ const builtIn = Race.make("outer", { agents: [Race.make("inner", { agents: [spea
 
 /** `name < parent` for each span of the effect, in the order in which they begin; those that failed are marked. */
 const spansOf = Effect.fnUntraced(function* <A, E>(effect: Effect.Effect<A, E>) {
-  const spans: Array<Tracer.NativeSpan> = []
-  const tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      spans.push(span)
-      return span
-    }
-  })
+  const { spans, tracer } = recordingTracer()
   yield* Effect.exit(effect).pipe(Effect.withTracer(tracer))
   return spans.map(({ name, parent, status }) => {
     const above = spans.find(({ spanId }) => parent._tag === "Some" && parent.value.spanId === spanId)

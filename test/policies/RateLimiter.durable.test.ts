@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import { Agent, RateLimiter, Retry, Step } from "../../src/index.ts"
 import { everywhere } from "../durable/everywhere.ts"
 import { define } from "../durable/program.ts"
-import { heldRun } from "./heldRun.ts"
+import { heldRun, twiceAndOnce } from "./heldRun.ts"
 import { stoppingRun } from "./stoppingRun.ts"
 import { leafOf, told, twice } from "./policies.ts"
 
@@ -61,12 +61,7 @@ describe("L4", () => {
       const { finish, untilHeld } = yield* heldRun
       const limit = RateLimiter.make("runs", { limit: 1, window: "1 hour" })
       const call = told(Effect.succeed("began").pipe(RateLimiter.protect(limit)))
-      const body = (hold: Effect.Effect<void>) =>
-        Effect.gen(function* () {
-          const before = [yield* call, yield* call]
-          yield* hold
-          return [...before, yield* call]
-        }).pipe(memory)
+      const body = (hold: Effect.Effect<void>) => memory(twiceAndOnce(call)(hold))
       yield* untilHeld(body)
       const second = yield* Effect.forkChild(finish(body), { startImmediately: true })
       yield* TestClock.adjust(1)

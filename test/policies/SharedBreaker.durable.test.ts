@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import { Breaker, SharedBreaker } from "../../src/index.ts"
 import { everywhere } from "../durable/everywhere.ts"
 import { define } from "../durable/program.ts"
-import { heldRun } from "./heldRun.ts"
+import { heldRun, twiceAndOnce } from "./heldRun.ts"
 import { leafOf, told, twice } from "./policies.ts"
 
 class Down extends Schema.TaggedError<Down>()("Down", {}) {}
@@ -45,12 +45,7 @@ describe("H4", () => {
       const { finish, untilHeld } = yield* heldRun
       const breaker = breakerOf("runs")
       const call = told(Effect.fail(new Down()).pipe(SharedBreaker.protect(breaker)))
-      const body = (hold: Effect.Effect<void>) =>
-        Effect.gen(function* () {
-          const before = [yield* call, yield* call]
-          yield* hold
-          return [...before, yield* call]
-        }).pipe(memory)
+      const body = (hold: Effect.Effect<void>) => memory(twiceAndOnce(call)(hold))
       yield* untilHeld(body)
       const second = yield* Effect.forkChild(finish(body), { startImmediately: true })
       yield* TestClock.adjust(1)

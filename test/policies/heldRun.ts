@@ -49,3 +49,13 @@ export const heldRun = Effect.gen(function* () {
       )
   }
 })
+
+/** What a call answers twice before the process is dropped, and once after, in a process that replays the first two. */
+export const twiceAndOnce =
+  <R>(call: Effect.Effect<string, never, R>) =>
+  (hold: Effect.Effect<void>): Effect.Effect<ReadonlyArray<string>, never, R> =>
+    Effect.gen(function* () {
+      const before = [yield* call, yield* call]
+      yield* hold
+      return [...before, yield* call]
+    })

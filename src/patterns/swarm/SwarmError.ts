@@ -100,6 +100,7 @@ export class NoConsensus<out B extends Consensus.Ballot = Consensus.Ballot, out 
     errors: S
   ): Schema.Codec<NoConsensus<B["Type"], S["Type"]>, unknown> {
     const option = "value" in ballot ? ballot.value : ballot
+    // The compiler cannot see that fields of any schemas make the error that these schemas say; the signature does.
     const typed = fields<Schema.Constraint, Schema.Constraint, Schema.Constraint>({ option, ballot, error: errors })
     return Schema.Struct({ _tag: Schema.tag("NoConsensus"), ...typed }).pipe(
       Schema.decodeTo(

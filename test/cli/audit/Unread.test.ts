@@ -1,7 +1,7 @@
 /** What could not be read is named, and an audit that lacks it is no success. */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { report } from "../../../src/cli/Audit.ts"
+import { summarise } from "../../../src/cli/Audit.ts"
 import { unreadable, unreadIn } from "../../../src/cli/audit/Finding.ts"
 
 it("each file that could not be read is named once", () => {
@@ -18,10 +18,10 @@ const outcome = { report: "audit.md", files: 3, findings: 1 }
 
 it.effect("an audit without them ends with one sentence and a non-zero exit code", () =>
   Effect.gen(function* () {
-    const one = yield* Effect.flip(report({ ...outcome, unread: ["a.ts"] }))
+    const one = yield* Effect.flip(summarise({ ...outcome, unread: ["a.ts"] }))
     assert.deepStrictEqual([one.exitCode, one.sentence], [1, "The report is without a.ts, which could not be read."])
-    const two = yield* Effect.flip(report({ ...outcome, unread: ["a.ts", "b.ts", "c.ts"] }))
+    const two = yield* Effect.flip(summarise({ ...outcome, unread: ["a.ts", "b.ts", "c.ts"] }))
     assert.strictEqual(two.sentence, "The report is without a.ts and 2 others, which could not be read.")
-    yield* report(outcome)
+    yield* summarise(outcome)
   })
 )

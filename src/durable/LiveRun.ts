@@ -289,6 +289,20 @@ export class LiveRun implements Run.Run, StepExecution.Host {
     if (waits !== true) this.underWay.end()
   }
 
+  untilNextTry(
+    { waits }: Run.StepSpec<any, any, any>,
+    wait: Effect.Effect<void>,
+    open: Run.Reopen
+  ): Effect.Effect<void> {
+    const waited = open(
+      Effect.andThen(
+        wait,
+        Effect.suspend(() => (this.draining ? Effect.never : Effect.void))
+      )
+    )
+    return waits === true ? waited : this.underWay.without(waited)
+  }
+
   /** From here on nothing of this run is written or done. The successor begins once all of it has ended. */
   private replace(): Effect.Effect<void> {
     if (this.stopped !== undefined) return Effect.void

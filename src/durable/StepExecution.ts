@@ -27,6 +27,8 @@ export interface Host {
   recorded<A, E>(answer: Effect.Effect<A, E>): Effect.Effect<A, E>
   /** To be called once for each step: when its outcome is recorded, or when there is none. */
   ended(spec: Run.StepSpec<any, any, any>): void
+  /** Waits for the next try. Nothing is under way meanwhile; an engine that stops does not wait for it, and begins none. */
+  untilNextTry(spec: Run.StepSpec<any, any, any>, wait: Effect.Effect<void>, open: Run.Reopen): Effect.Effect<void>
 }
 
 /** What a step is carried out with. */
@@ -80,12 +82,13 @@ const attempts = <A, E, R>(
 ): Effect.Effect<A, E, R> =>
   Effect.gen(function* () {
     const next = yield* Schedule.toStep(schedule)
+    const waitUntil = (time: number) => call.host.untilNextTry(call.spec, sleepUntil(time), call.open)
     for (const { at, error } of before) {
       const decoded = call.spec.codec.decodeError(error)
       if (Exit.isSuccess(decoded)) yield* Effect.exit(next(at, decoded.value))
     }
     const last = before.at(-1)
-    if (last !== undefined) yield* call.open(sleepUntil(last.retryAt))
+    if (last !== undefined) yield* waitUntil(last.retryAt)
     for (let number = before.length + 1; ; number++) {
       const exit = yield* Effect.exit(attempt(call, number))
       if (Exit.isSuccess(exit) || Cause.hasInterrupts(exit.cause)) return yield* exit
@@ -98,7 +101,7 @@ const attempts = <A, E, R>(
       const retryAt = now + Duration.toMillis(decided.value[1])
       const data = { attempt: number, error: encoded.value, retryAt }
       yield* call.host.journal.announce({ type: "StepAttemptFailed", path: call.path, data }, call.open)
-      yield* call.open(sleepUntil(retryAt))
+      yield* waitUntil(retryAt)
     }
   }) as Effect.Effect<A, E, R>
 

@@ -15,6 +15,17 @@ export class StepsUnderWay {
     this.waiting = undefined
   }
 
+  /** Runs a part of a step that is not to be waited for. */
+  without<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.suspend(() => {
+      this.end()
+      return Effect.ensuring(
+        effect,
+        Effect.sync(() => this.begin())
+      )
+    })
+  }
+
   /** Waits until there are none. */
   get none(): Effect.Effect<void> {
     return Effect.callback((resume) => {

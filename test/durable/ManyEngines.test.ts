@@ -12,10 +12,11 @@
  *       lives is not.
  */
 import { assert, it } from "@effect/vitest"
-import { type Context, Deferred, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
+import { type Context, Deferred, Effect, Exit, Fiber, Layer, Schedule, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/backends/Memory.ts"
 import {
+  Agent,
   Engine,
   EventStore,
   EventStoreError,
@@ -27,10 +28,13 @@ import {
   Signal,
   Step,
   StoreUnavailable,
+  Task,
   Timer
 } from "../../src/index.ts"
 import * as Recovery from "../../src/durable/Recovery.ts"
 import { FaultStore, LogAudit } from "../../src/testing/index.ts"
+
+class Down extends Schema.TaggedError<Down>()("Down", {}) {}
 
 const lease = "15 seconds"
 const Approval = Signal.make("approval", { by: Schema.String })
@@ -339,6 +343,64 @@ it.effect("M3: nothing waits for timers, signals and children", () =>
     while (!(yield* log).some(({ type }) => type === "TimerScheduled")) yield* Effect.yieldNow
     // No time passes: a grace period would.
     yield* first.stop
+  })
+)
+
+it.effect("M3: nothing waits for the next try of a step, which another engine makes", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    let tries = 0
+    const Retrying = Orchestration.make("Retrying", {
+      input: {},
+      output: Schema.Int,
+      run: () =>
+        Effect.orDie(
+          Agent.make("flaky", {
+            task: Task.make("Flaky", { input: {}, output: Schema.Int, error: Down }),
+            run: () => Effect.suspend(() => (++tries === 1 ? Effect.fail(new Down()) : Effect.succeed(tries)))
+          })
+            .pipe(Agent.retry(Schedule.spaced("1 hour")))
+            .run({})
+        )
+    })
+    const first = yield* start(state, Retrying.layer)
+    const { id } = yield* first.run(Retrying.start({}, { key: "1" }))
+    while (!(yield* typesOf(state, id)).includes("StepAttemptFailed")) yield* Effect.yieldNow
+    // No time passes: a grace period would.
+    yield* first.stop
+    const second = yield* start(state, Retrying.layer)
+    const result = yield* Effect.forkChild(second.run(Effect.flatMap(Retrying.handle(id), (handle) => handle.await)))
+    yield* TestClock.adjust("1 hour")
+    assert.strictEqual(yield* Fiber.join(result), 2)
+  })
+)
+
+it.effect("M3: an engine that waits for another step begins no next try meanwhile", () =>
+  Effect.gen(function* () {
+    const state = Memory.makeState()
+    const held = yield* makeHeld
+    let tries = 0
+    const flaky = Agent.make("flaky", {
+      task: Task.make("Flaky", { input: {}, output: Schema.Int, error: Down }),
+      run: () => Effect.suspend(() => (++tries === 1 ? Effect.fail(new Down()) : Effect.succeed(tries)))
+    }).pipe(Agent.retry(Schedule.spaced("2 seconds")))
+    const Both = Orchestration.make("Both", {
+      input: {},
+      output: Schema.Array(Schema.Int),
+      run: () => Effect.all([Effect.orDie(flaky.run({})), held.step], { concurrency: 2 })
+    })
+    const first = yield* start(state, Both.layer)
+    const { id } = yield* first.run(Both.start({}, { key: "1" }))
+    yield* held.begun
+    while (!(yield* typesOf(state, id)).includes("StepAttemptFailed")) yield* Effect.yieldNow
+    const stopped = yield* Effect.forkChild(first.stop)
+    yield* TestClock.adjust("5 seconds")
+    assert.strictEqual(tries, 1)
+    yield* held.release
+    yield* Fiber.join(stopped)
+    assert.deepStrictEqual(yield* typesOf(state, id), ["RunStarted", "StepAttemptFailed", "StepCompleted"])
+    const second = yield* start(state, Both.layer)
+    assert.deepStrictEqual(yield* second.run(Effect.flatMap(Both.handle(id), (handle) => handle.await)), [2, 7])
   })
 )
 

@@ -289,17 +289,9 @@ export class LiveRun implements Run.Run, StepExecution.Host {
     if (waits !== true) this.underWay.end()
   }
 
-  untilNextTry(
-    { waits }: Run.StepSpec<any, any, any>,
-    wait: Effect.Effect<void>,
-    open: Run.Reopen
-  ): Effect.Effect<void> {
-    const waited = open(
-      Effect.andThen(
-        wait,
-        Effect.suspend(() => (this.draining ? Effect.never : Effect.void))
-      )
-    )
+  untilNextTry({ waits }: Run.StepSpec<any, any, any>, wait: Effect.Effect<void>, open: Run.Reopen) {
+    const next = Effect.suspend(() => (this.draining ? Effect.never : Effect.void))
+    const waited = open(Effect.andThen(wait, next))
     return waits === true ? waited : this.underWay.without(waited)
   }
 

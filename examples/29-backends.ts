@@ -1,7 +1,9 @@
 /** One program on any store: the backend is a layer, and is chosen where the program starts. */
 import { Effect, Layer, Schema } from "effect"
 import { type Engine, Orchestration, Step } from "tutti"
+// #region memory
 import * as Memory from "tutti/memory"
+// #endregion
 // #region embedded
 import * as Embedded from "tutti/embedded"
 // #endregion
@@ -16,6 +18,10 @@ const Order = Orchestration.make("Order", {
   run: ({ item }) => Step.run("pack", { output: Schema.String, run: () => Effect.succeed(`${item}, packed`) })
 })
 
+// #region memory
+
+const inMemory = Memory.layer
+// #endregion
 // #region embedded
 
 const inFile = (filename: string) => Embedded.layer({ filename })
@@ -28,7 +34,7 @@ const onServer = (url: string) => Postgres.layer({ url: Redacted.make(url) })
 const { BACKEND = "embedded", TUTTI_POSTGRES_URL = "postgres://localhost/tutti" } = process.env
 
 const backends: { readonly [name: string]: Layer.Layer<Engine, unknown> } = {
-  memory: Memory.layer,
+  memory: inMemory,
   embedded: inFile(":memory:"), // a path, and the runs outlive the process
   postgres: onServer(TUTTI_POSTGRES_URL)
 }

@@ -2,7 +2,8 @@
  * Everything in the memory of one process: for tests, scripts and simulations.
  *
  * Tables: none. Nothing survives the process, unless a test keeps the state
- * with `makeState` and builds a second runtime over it with `layerOf`.
+ * with `makeState` and builds a second runtime over it with `layerOf`: see
+ * `docs/reference/memory.md`.
  */
 import * as Layer from "effect/Layer"
 import * as EventStore from "../event-store/EventStore.ts"
@@ -37,6 +38,16 @@ export const makeState = (): MemoryState => ({
   queues: MemoryWorkQueue.makeState()
 })
 
+/**
+ * How the log is batched, and how the engine works.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends EventStore.Options {
+  readonly engine?: JournalEngine.Options
+}
+
 /** Everything that a deployment provides. */
 export type Services = Deployment.Services
 
@@ -48,10 +59,7 @@ export type Services = Deployment.Services
  * @since 0.1.0
  */
 export const layerOf = (state: MemoryState, options: JournalEngine.Options = {}): Layer.Layer<Services> =>
-  Layer.merge(JournalEngine.layer({ lease: "1 hour", grace: 0, ...options }), EventBus.layer).pipe(
-    Layer.orDie,
-    Layer.provideMerge(storesOf(state))
-  )
+  deployed(storesOf(state), options)
 
 /**
  * The stores of a deployment, without an engine.
@@ -59,9 +67,11 @@ export const layerOf = (state: MemoryState, options: JournalEngine.Options = {})
  * @category layers
  * @since 0.1.0
  */
-export const storesOf = (state: MemoryState): Layer.Layer<Deployment.Stores> =>
+export const storesOf = (state: MemoryState, options: EventStore.Options = {}): Layer.Layer<Deployment.Stores> =>
   Layer.mergeAll(
-    EventStore.layerWith({}).pipe(Layer.provideMerge(MemoryEventStore.layerDriverOf(state.events, state.documents))),
+    EventStore.layerWith(options).pipe(
+      Layer.provideMerge(MemoryEventStore.layerDriverOf(state.events, state.documents))
+    ),
     MemoryPersistence.layerOf(state.documents),
     MemoryWorkQueue.layerOf(state.queues)
   )
@@ -73,3 +83,19 @@ export const storesOf = (state: MemoryState): Layer.Layer<Deployment.Stores> =>
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Services> = Layer.suspend(() => layerOf(makeState()))
+
+/**
+ * As `layer`, in the form of the other backends' `layerConfig`: a program that chooses its backend by name calls the same
+ * function of each. There is nothing to read from the configuration.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (options: Options = {}): Layer.Layer<Services> =>
+  Layer.suspend(() => deployed(storesOf(makeState(), options), options.engine))
+
+const deployed = (stores: Layer.Layer<Deployment.Stores>, options: JournalEngine.Options = {}): Layer.Layer<Services> =>
+  Layer.merge(JournalEngine.layer({ lease: "1 hour", grace: 0, ...options }), EventBus.layer).pipe(
+    Layer.orDie,
+    Layer.provideMerge(stores)
+  )

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as LeaseConformance from "../../src/testing/conformance/LeaseConformance.ts"
-import { leaseSaboteurs } from "../../src/testing/conformance/persistenceSaboteurs.ts"
+import * as PersistenceSaboteurs from "../../src/testing/conformance/PersistenceSaboteurs.ts"
+import * as Saboteur from "../../src/testing/conformance/Saboteur.ts"
 import { documentStores } from "./documentStores.ts"
 
 for (const { layer, name: backend } of documentStores) {
@@ -12,21 +13,21 @@ for (const { layer, name: backend } of documentStores) {
   })
 }
 
-describe("saboteurs", () => {
-  it("there is one for each invariant", () => {
-    assert.deepStrictEqual(
-      leaseSaboteurs.map(({ invariant }) => invariant),
-      LeaseConformance.cases.map(({ id }) => id)
-    )
-  })
-
-  for (const { invariant, layer, name } of leaseSaboteurs) {
-    it.effect(`${invariant} catches a store that ${name}`, () =>
-      Effect.gen(function* () {
-        const { check } = LeaseConformance.cases.find(({ id }) => id === invariant)!
-        const failure = yield* check.pipe(Effect.provide(layer), Effect.flip)
-        assert.strictEqual(failure.invariant, invariant, String(failure))
-      })
-    )
-  }
+it("there is a saboteur for each invariant", () => {
+  assert.deepStrictEqual(
+    PersistenceSaboteurs.ofLeases.map(({ invariant }) => invariant),
+    LeaseConformance.cases.map(({ id }) => id)
+  )
 })
+
+for (const { layer, name: backend } of documentStores) {
+  describe(`saboteurs: ${backend}`, () => {
+    for (const saboteur of PersistenceSaboteurs.ofLeases) {
+      it.effect(`${saboteur.invariant} catches a store that ${saboteur.name}`, () =>
+        Effect.map(Saboteur.caught(saboteur, LeaseConformance.cases, layer), ({ invariant }) =>
+          assert.strictEqual(invariant, saboteur.invariant)
+        )
+      )
+    }
+  })
+}

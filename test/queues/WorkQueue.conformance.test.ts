@@ -4,7 +4,8 @@ import * as Schema from "effect/Schema"
 import * as WorkQueue from "../../src/queues/WorkQueue.ts"
 import { queueBackends } from "./drivers.ts"
 import * as WorkQueueConformance from "../../src/testing/conformance/WorkQueueConformance.ts"
-import { workQueueSaboteurs } from "../../src/testing/conformance/WorkQueueSaboteurs.ts"
+import * as WorkQueueSaboteurs from "../../src/testing/conformance/WorkQueueSaboteurs.ts"
+import * as Saboteur from "../../src/testing/conformance/Saboteur.ts"
 
 for (const { layer, name: backend } of queueBackends) {
   describe(`work queue: ${backend}`, () => {
@@ -28,27 +29,27 @@ for (const { layer, name: backend } of queueBackends) {
   )
 }
 
-describe("saboteurs", () => {
-  it("there is one for each invariant", () => {
-    const invariants = WorkQueueConformance.cases.map(({ id }) => id)
-    assert.deepStrictEqual(
-      invariants,
-      Array.from({ length: 16 }, (_, index) => `W${index + 1}`)
-    )
-    assert.deepStrictEqual(
-      workQueueSaboteurs.map(({ invariant }) => invariant),
-      invariants
-    )
-  })
-
-  for (const { invariant, layer, name } of workQueueSaboteurs) {
-    it.effect(`${invariant} catches a driver that ${name}`, () =>
-      Effect.gen(function* () {
-        const { check } = WorkQueueConformance.cases.find(({ id }) => id === invariant)!
-        const failure = yield* check.pipe(Effect.provide(layer), Effect.flip)
-        assert.strictEqual(failure.invariant, invariant, String(failure))
-        assert.notInclude(failure.what, "could not finish")
-      })
-    )
-  }
+it("there is a saboteur for each invariant", () => {
+  const invariants = WorkQueueConformance.cases.map(({ id }) => id)
+  assert.deepStrictEqual(
+    invariants,
+    Array.from({ length: 16 }, (_, index) => `W${index + 1}`)
+  )
+  assert.deepStrictEqual(
+    WorkQueueSaboteurs.all.map(({ invariant }) => invariant),
+    invariants
+  )
 })
+
+for (const { layer, name: backend } of queueBackends) {
+  describe(`saboteurs: ${backend}`, () => {
+    for (const saboteur of WorkQueueSaboteurs.all) {
+      it.live(`${saboteur.invariant} catches a driver that ${saboteur.name}`, () =>
+        Effect.map(Saboteur.caught(saboteur, WorkQueueConformance.cases, layer), ({ invariant, what }) => {
+          assert.strictEqual(invariant, saboteur.invariant)
+          assert.notInclude(what, "could not finish")
+        })
+      )
+    }
+  })
+}

@@ -81,12 +81,13 @@ export const make = <E, R>(
       })
   }
   const check = body(expect).pipe(
-    Effect.catchIf(
-      (error): error is Exclude<E, ConformanceFailure> => !(error instanceof ConformanceFailure),
-      (error) => fail("the check could not finish", "no failure", String(error))
+    Effect.catch((error) =>
+      error instanceof ConformanceFailure
+        ? Effect.fail(new ConformanceFailure({ ...error, invariant: id }))
+        : fail("the check could not finish", "no failure", String(error))
     )
   )
-  return { id, name, check: check as Effect.Effect<void, ConformanceFailure, R> }
+  return { id, name, check }
 }
 
 /**

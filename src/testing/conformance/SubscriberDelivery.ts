@@ -268,6 +268,7 @@ export const cases: ReadonlyArray<Case<EventStore | Persistence>> = [
         streamPrefix: `${name}/`,
         buffer: 8,
         concurrency: 64,
+        grace: 0,
         handler: (event) =>
           Effect.gen(function* () {
             begun.push(event.stream)

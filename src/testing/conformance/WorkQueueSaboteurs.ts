@@ -4,29 +4,23 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as MemoryWorkQueue from "../../queues/MemoryWorkQueue.ts"
 import { type NewItem, type QueueSettings, WorkQueueDriver } from "../../queues/WorkQueueDriver.ts"
+import type { Saboteur } from "./Saboteur.ts"
 import { ReopenQueues } from "./WorkQueueFixtures.ts"
 
 type Driver = WorkQueueDriver["Service"]
 
-/**
- * A broken driver, and the invariant that the suite must name.
- *
- * @category models
- * @since 0.1.0
- */
-export interface QueueSaboteur {
-  readonly invariant: string
-  readonly name: string
-  readonly layer: Layer.Layer<WorkQueueDriver>
-}
-
-const saboteur = (invariant: string, name: string, sabotage: (honest: Driver) => Partial<Driver>): QueueSaboteur => ({
+const saboteur = (
+  invariant: string,
+  name: string,
+  sabotage: (honest: Driver) => Partial<Driver>
+): Saboteur<WorkQueueDriver> => ({
   invariant,
   name,
-  layer: Layer.sync(WorkQueueDriver, () => {
-    const honest = MemoryWorkQueue.makeDriver(MemoryWorkQueue.makeState())
-    return WorkQueueDriver.of({ ...honest, ...sabotage(honest) })
-  })
+  sabotage: (honest) =>
+    Layer.flatMap(honest, (services) => {
+      const driver = Context.get(services, WorkQueueDriver)
+      return Layer.succeedContext(Context.add(services, WorkQueueDriver, { ...driver, ...sabotage(driver) }))
+    })
 })
 
 /** Every item is rewritten before the honest driver sees it. */
@@ -45,12 +39,12 @@ const withSettings = (honest: Driver, f: (queue: QueueSettings) => QueueSettings
 })
 
 /**
- * One broken driver for each invariant.
+ * One for each invariant.
  *
  * @category testing
  * @since 0.1.0
  */
-export const workQueueSaboteurs: ReadonlyArray<QueueSaboteur> = [
+export const all: ReadonlyArray<Saboteur<WorkQueueDriver>> = [
   saboteur("W1", "does not know an item again", (honest) => {
     let offers = 0
     return rewriting((item) => ({ ...item, id: `${item.id}#${offers++}` }))(honest)
@@ -146,11 +140,11 @@ export const workQueueSaboteurs: ReadonlyArray<QueueSaboteur> = [
   })),
 
   saboteur("W11", "keeps an outcome for ever", (honest) => ({
-    settle: (queue, settled, now) => honest.settle({ ...queue, retention: Infinity }, settled, now)
+    settle: (queue, settled, now) => honest.settle({ ...queue, retention: forEver }, settled, now)
   })),
 
   saboteur("W12", "redrives beyond its capacity", (honest) => ({
-    redrive: (queue, ids, now) => honest.redrive({ ...queue, capacity: Infinity }, ids, now)
+    redrive: (queue, ids, now) => honest.redrive({ ...queue, capacity: plenty }, ids, now)
   })),
 
   saboteur("W13", "lets each call spend the whole rate", (honest) => ({
@@ -172,10 +166,10 @@ export const workQueueSaboteurs: ReadonlyArray<QueueSaboteur> = [
   {
     invariant: "W15",
     name: "acknowledges items it has not kept",
-    layer: Layer.merge(
-      MemoryWorkQueue.layer,
-      Layer.succeedContext(Context.make(ReopenQueues, Layer.fresh(MemoryWorkQueue.layer)))
-    )
+    sabotage: (honest) =>
+      Layer.flatMap(honest, (services) =>
+        Layer.succeedContext(Context.add(services, ReopenQueues, Layer.fresh(MemoryWorkQueue.layer)))
+      )
   },
 
   saboteur("W16", "takes what stands before a colon for the name", (honest) =>
@@ -185,3 +179,7 @@ export const workQueueSaboteurs: ReadonlyArray<QueueSaboteur> = [
 
 /** An offer that only moves the line of its key. */
 const nudge: NewItem = { id: "nudge", body: "nudge", key: "a", priority: -1, availableAt: 0 }
+
+/** Beyond whatever a check waits for or offers; finite, for a server takes no other. */
+const forEver = 1e12
+const plenty = 1_000_000

@@ -1,46 +1,46 @@
 /**
- * Document stores that each break one invariant, to prove that the conformance suites would notice.
- *
- * Each decorates an honest store; a suite that passes on one of them has lost its teeth.
+ * Document stores that each break one invariant, to prove that `PersistenceConformance` and `LeaseConformance` would
+ * notice.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as MemoryPersistence from "../../persistence/MemoryPersistence.ts"
 import { type Document, Persistence, type Put } from "../../persistence/Persistence.ts"
-import type { Saboteur } from "./saboteurs.ts"
+import type { Saboteur } from "./Saboteur.ts"
 
 type Documents = Persistence["Service"]
 
-const documentSaboteur = (
+const saboteur = (
   invariant: string,
   name: string,
   sabotage: (honest: Documents) => Partial<Documents>
 ): Saboteur<Persistence> => ({
   invariant,
   name,
-  layer: Layer.sync(Persistence, () => {
-    const honest = MemoryPersistence.make(MemoryPersistence.makeState())
-    return Persistence.of({ ...honest, ...sabotage(honest) })
-  })
+  sabotage: (honest) =>
+    Layer.flatMap(honest, (services) => {
+      const documents = Context.get(services, Persistence)
+      return Layer.succeedContext(Context.add(services, Persistence, { ...documents, ...sabotage(documents) }))
+    })
 })
 
 /**
- * One broken document store for each invariant of `PersistenceConformance`.
+ * One for each invariant of `PersistenceConformance`.
  *
  * @category testing
  * @since 0.1.0
  */
-export const persistenceSaboteurs: ReadonlyArray<Saboteur<Persistence>> = [
-  documentSaboteur("P1", "counts versions from 0", (honest) => ({
+export const ofDocuments: ReadonlyArray<Saboteur<Persistence>> = [
+  saboteur("P1", "counts versions from 0", (honest) => ({
     get: (collection, id) =>
       Effect.map(honest.get(collection, id), (found) => found && { ...found, version: found.version - 1 })
   })),
 
-  documentSaboteur("P2", "overwrites whatever is there", (honest) => ({
+  saboteur("P2", "overwrites whatever is there", (honest) => ({
     putAll: (puts) => honest.putAll(puts.map(({ expected: _, ...put }) => put))
   })),
 
-  documentSaboteur("P3", "puts one by one", (honest) => ({
+  saboteur("P3", "puts one by one", (honest) => ({
     putAll: (puts) =>
       Effect.map(
         Effect.forEach(puts, (put) => honest.putAll([put])),
@@ -48,29 +48,29 @@ export const persistenceSaboteurs: ReadonlyArray<Saboteur<Persistence>> = [
       )
   })),
 
-  documentSaboteur("P4", "looks at the first field only", (honest) => ({
+  saboteur("P4", "looks at the first field only", (honest) => ({
     query: (collection, query = {}) => {
       const where = Object.fromEntries(Object.entries(query.where ?? {}).slice(0, 1))
       return honest.query(collection, { ...query, where })
     }
   })),
 
-  documentSaboteur("P5", "orders each page for itself", (honest) => ({
+  saboteur("P5", "orders each page for itself", (honest) => ({
     query: (collection, { orderBy: _, ...query } = {}) => honest.query(collection, query)
   })),
 
-  documentSaboteur("P6", "never forgets", (honest) => ({
+  saboteur("P6", "never forgets", (honest) => ({
     putAll: (puts) => honest.putAll(puts.map(({ expiresAt: _, ...put }) => put))
   })),
 
-  documentSaboteur("P7", "keeps one namespace for all collections", (honest) => ({
+  saboteur("P7", "keeps one namespace for all collections", (honest) => ({
     get: (_, id) => honest.get("all", id),
     putAll: (puts) => honest.putAll(puts.map((put) => ({ ...put, collection: "all" }))),
     delete: (_, id) => honest.delete("all", id),
     query: (_, query) => honest.query("all", query)
   })),
 
-  documentSaboteur("P8", "yields between check and write", (honest) => ({
+  saboteur("P8", "yields between check and write", (honest) => ({
     putAll: (puts) =>
       Effect.gen(function* () {
         const found = yield* Effect.forEach(puts, ({ collection, id }) => honest.get(collection, id))
@@ -81,7 +81,7 @@ export const persistenceSaboteurs: ReadonlyArray<Saboteur<Persistence>> = [
       })
   })),
 
-  documentSaboteur("P9", "lets each put of a call see what was there before", (honest) => ({
+  saboteur("P9", "lets each put of a call see what was there before", (honest) => ({
     putAll: (puts) =>
       Effect.gen(function* () {
         const found = yield* Effect.forEach(puts, ({ collection, id }) => honest.get(collection, id))
@@ -90,11 +90,11 @@ export const persistenceSaboteurs: ReadonlyArray<Saboteur<Persistence>> = [
       })
   })),
 
-  documentSaboteur("P10", "answers at most a thousand documents", (honest) => ({
+  saboteur("P10", "answers at most a thousand documents", (honest) => ({
     query: (collection, query = {}) => honest.query(collection, { ...query, limit: Math.min(query.limit ?? 100, 1000) })
   })),
 
-  documentSaboteur("P11", "purges whatever may expire", (honest) => {
+  saboteur("P11", "purges whatever may expire", (honest) => {
     const mortal = new Map<string, Put>()
     return {
       putAll: (puts) =>
@@ -109,7 +109,7 @@ export const persistenceSaboteurs: ReadonlyArray<Saboteur<Persistence>> = [
     }
   }),
 
-  documentSaboteur("P12", "indexes text only", (honest) => {
+  saboteur("P12", "indexes text only", (honest) => {
     const indexed = new Set<string>()
     const known = ({ body }: Document, fields: ReadonlyArray<string>) =>
       fields.every((field) => !indexed.has(field) || typeof body[field] === "string")
@@ -124,18 +124,18 @@ export const persistenceSaboteurs: ReadonlyArray<Saboteur<Persistence>> = [
 ]
 
 /**
- * One broken document store for each invariant of `LeaseConformance`.
+ * One for each invariant of `LeaseConformance`.
  *
  * @category testing
  * @since 0.1.0
  */
-export const leaseSaboteurs: ReadonlyArray<Saboteur<Persistence>> = [
-  documentSaboteur("L1", "forgets what a put expects", (honest) => ({
+export const ofLeases: ReadonlyArray<Saboteur<Persistence>> = [
+  saboteur("L1", "forgets what a put expects", (honest) => ({
     get: (collection, id) => Effect.tap(honest.get(collection, id), () => Effect.yieldNow),
     putAll: (puts) => honest.putAll(puts.map(({ expected: _, ...put }) => put))
   })),
 
-  documentSaboteur("L2", "keeps a document as it was first put", (honest) => ({
+  saboteur("L2", "keeps a document as it was first put", (honest) => ({
     putAll: (puts) =>
       Effect.flatMap(
         Effect.filter(puts, ({ collection, expected, id }) =>
@@ -145,7 +145,7 @@ export const leaseSaboteurs: ReadonlyArray<Saboteur<Persistence>> = [
       )
   })),
 
-  documentSaboteur("L3", "does not see a document change", (honest) => {
+  saboteur("L3", "does not see a document change", (honest) => {
     const seen = new Map<string, Document | undefined>()
     return {
       get: (collection, id) =>
@@ -159,7 +159,7 @@ export const leaseSaboteurs: ReadonlyArray<Saboteur<Persistence>> = [
     }
   }),
 
-  documentSaboteur("L4", "loses the last word on a document", (honest) => ({
+  saboteur("L4", "loses the last word on a document", (honest) => ({
     putAll: (puts) =>
       Effect.flatMap(
         Effect.filter(puts, ({ collection, expected, id }) =>
@@ -170,7 +170,7 @@ export const leaseSaboteurs: ReadonlyArray<Saboteur<Persistence>> = [
     delete: () => Effect.void
   })),
 
-  documentSaboteur("L5", "keeps no nested documents", (honest) => ({
+  saboteur("L5", "keeps no nested documents", (honest) => ({
     putAll: (puts) =>
       honest.putAll(
         puts.map((put) => ({
@@ -182,7 +182,7 @@ export const leaseSaboteurs: ReadonlyArray<Saboteur<Persistence>> = [
       )
   })),
 
-  documentSaboteur("L6", "does not list what was put once only", (honest) => ({
+  saboteur("L6", "does not list what was put once only", (honest) => ({
     query: (collection, query) =>
       Effect.map(honest.query(collection, query), (found) => found.filter(({ version }) => version > 1))
   }))

@@ -490,6 +490,57 @@ describe("batches", () => {
   )
 })
 
+describe("10,000 agents", () => {
+  it.effect("V3: each has its two turns, while one of them is restarted and the others go on", () =>
+    Effect.gen(function* () {
+      const size = 10_000
+      const unsteady = 4321
+      const everybodyIsCalled = yield* Deferred.make<void>()
+      let calls = 0
+      let interrupted = 0
+      // All are at work when the unsteady one fails.
+      const atWork = (name: string) =>
+        Effect.suspend(() => {
+          if (++calls === size) Deferred.doneUnsafe(everybodyIsCalled, Effect.void)
+          return Deferred.await(everybodyIsCalled)
+        }).pipe(
+          Effect.onInterrupt(() => Effect.sync(() => interrupted++)),
+          Effect.as(name)
+        )
+      const agents = Array.from({ length: size }, (_, index) => {
+        const name = `worker-${index}`
+        const failsTwice = (call: number) =>
+          Effect.flatMap(atWork(name), () => (call <= 2 ? flaky(name) : Effect.succeed(name)))
+        return worker(name, index === unsteady ? failsTwice : () => atWork(name))
+      })
+      const team = Supervisor.make("team", {
+        agents: agents as [Worker, ...Array<Worker>],
+        route: Routing.roundRobin,
+        onFailure: { ...onFailure, Flaky: Directive.restart() }
+      })
+      const inputs = Array.from({ length: 2 * size }, (_, id) => ({ id }))
+      const answers = yield* Stream.runCollect(Supervisor.runAll(team, inputs))
+
+      const turns = new Map<string, number>()
+      for (const name of answers) turns.set(name, (turns.get(name) ?? 0) + 1)
+      assert.deepStrictEqual(new Set(turns.values()), new Set([2]))
+      assert.strictEqual(turns.size, size)
+      const others = agents.filter((_, index) => index !== unsteady)
+      assert.isTrue(others.every(({ log }) => log.length === 2))
+      const [first, , again] = agents[unsteady]!.log
+      assert.deepStrictEqual([agents[unsteady]!.log.length, again], [4, first])
+      assert.strictEqual(interrupted, 0)
+      const { inFlight, workers } = yield* Supervisor.stats(team)
+      const restarted = workers.filter(({ restarts }) => restarts > 0)
+      assert.deepStrictEqual(
+        restarted.map(({ name, restarts }) => [name, restarts]),
+        [[`worker-${unsteady}`, 2]]
+      )
+      assert.strictEqual(inFlight, 0)
+    })
+  )
+})
+
 describe("nesting", () => {
   it.effect("an inner supervisor that gives up is one failure to the outer one", () =>
     Effect.gen(function* () {

@@ -19,14 +19,26 @@ export const folder = Effect.acquireRelease(
   (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true, force: true }))
 )
 
+const command = [process.execPath, "--conditions=tutti-source", "--disable-warning=ExperimentalWarning", main] as const
+
 /** Runs the command in a folder, to its end or until `kill` says so. */
 export const tutti = (cwd: string, args: ReadonlyArray<string>, kill?: (out: string) => boolean) =>
+  run([...command, ...args], { cwd, kill })
+
+/** The same, as somebody whom the permissions of files bind, as they do not bind root. */
+export const tuttiBound = (cwd: string, args: ReadonlyArray<string>) =>
+  run([...(process.getuid?.() === 0 ? unprivileged : []), ...command, ...args], { cwd, kill: undefined })
+
+const unprivileged = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] as const
+
+interface Circumstances {
+  readonly cwd: string
+  readonly kill: ((out: string) => boolean) | undefined
+}
+
+const run = ([program, ...args]: ReadonlyArray<string>, { cwd, kill }: Circumstances) =>
   Effect.callback<Ended>((resume) => {
-    const child = spawn(
-      process.execPath,
-      ["--conditions=tutti-source", "--disable-warning=ExperimentalWarning", main, ...args],
-      { cwd, env: { ...process.env, NO_COLOR: "1" } }
-    )
+    const child = spawn(program!, args, { cwd, env: { ...process.env, NO_COLOR: "1" } })
     let out = ""
     let err = ""
     child.stdout.on("data", (chunk) => {
@@ -34,6 +46,7 @@ export const tutti = (cwd: string, args: ReadonlyArray<string>, kill?: (out: str
       if (kill?.(out) === true) child.kill("SIGKILL")
     })
     child.stderr.on("data", (chunk) => (err += chunk))
+    child.on("error", (error) => resume(Effect.die(error)))
     child.on("close", (code) => resume(Effect.succeed({ code, out, err })))
     return Effect.sync(() => void child.kill("SIGKILL"))
   })

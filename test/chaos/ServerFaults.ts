@@ -19,10 +19,18 @@ export const killed = (server: Server): Fault => ({
   stopsWrites: true
 })
 
+/** The server that answers in the end is none that answered before. */
+const anew = (server: Server, restart: Effect.Effect<void, Error>): Effect.Effect<void, Error> =>
+  Effect.gen(function* () {
+    const before = yield* server.incarnation
+    yield* restart
+    if ((yield* server.incarnation) === before) yield* notHappened("the server is the one that was there before")
+  })
+
 /** `kill -9`, and started again at once. */
 export const restarted = (server: Server): Fault => ({
   name: "the server is restarted",
-  strike: Effect.andThen(server.kill, server.start),
+  strike: anew(server, Effect.andThen(server.kill, server.start)),
   heal: Effect.void,
   lasts: "100 millis",
   stopsWrites: false
@@ -38,7 +46,7 @@ export const deadServerFirst =
 export const deadServerNext =
   (server: Server): Around =>
   (kill) =>
-    Effect.andThen(kill, Effect.andThen(server.kill, server.start))
+    anew(server, Effect.andThen(kill, Effect.andThen(server.kill, server.start)))
 
 /** Longer than the client is ready to wait for an answer. */
 const longerThanPatience = "4 seconds"
@@ -88,13 +96,22 @@ export const stalled = (proxy: TcpProxy): Fault => ({
   heal: proxy.forward
 })
 
-/** A slow network for a while. */
-export const slow = (proxy: TcpProxy): Fault => ({
-  name: "the network is slow",
-  strike: proxy.delay(30),
-  heal: proxy.delay(0),
-  stopsWrites: false
-})
+/** A slow network for a while. What passes is late, in both directions. */
+export const slow = (proxy: TcpProxy): Fault => {
+  let before = { up: 0, down: 0 }
+  const isSlow = Effect.flatMap(proxy.late, ({ down, up }) =>
+    up > before.up && down > before.down ? Effect.void : notHappened("nothing was held back")
+  )
+  return {
+    name: "the network is slow",
+    strike: Effect.andThen(
+      Effect.map(proxy.late, (late) => void (before = late)),
+      proxy.delay(30)
+    ),
+    heal: Effect.andThen(proxy.delay(0), isSlow),
+    stopsWrites: false
+  }
+}
 
 /** Asks until the answer is yes, for at most a minute. */
 export const eventually = <E, R>(what: string, check: Effect.Effect<boolean, E, R>) =>

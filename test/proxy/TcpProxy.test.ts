@@ -130,6 +130,27 @@ it.effect("T1: what is held back keeps its order, also when the delay ends", () 
     yield* eventually(() => client.heard().length === 2)
     assert.strictEqual(client.heard(), "ab")
     assert.isAtLeast(performance.now() - began, 55)
+    assert.deepStrictEqual(yield* proxy.late, { up: 1, down: 0 })
+  })
+)
+
+it.effect("T5: what is held back is late by so much, both ways, and counted", () =>
+  Effect.gen(function* () {
+    const proxy = yield* setUp
+    const client = yield* dial(proxy.port)
+    client.socket.write("a")
+    yield* eventually(() => client.heard() === "a")
+    assert.deepStrictEqual(yield* proxy.late, { up: 0, down: 0 })
+    yield* proxy.delay(30)
+    const began = performance.now()
+    client.socket.write("b")
+    yield* eventually(() => client.heard() === "ab")
+    assert.isAtLeast(performance.now() - began, 58)
+    assert.deepStrictEqual(yield* proxy.late, { up: 1, down: 1 })
+    yield* proxy.delay(0)
+    client.socket.write("c")
+    yield* eventually(() => client.heard() === "abc")
+    assert.deepStrictEqual(yield* proxy.late, { up: 1, down: 1 })
   })
 )
 

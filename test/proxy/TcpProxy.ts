@@ -5,6 +5,7 @@
  *   T2. `cut` resets every connection at once and says how many there were. New ones may be made.
  *   T3. While it refuses, a new connection fails at once; while it swallows, connections stay open and no byte passes.
  *   T4. What was swallowed is not lost: it passes when forwarding goes on, as after a healed network.
+ *   T5. What it holds back arrives no sooner than it was told to, and is counted.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -25,6 +26,14 @@ export interface TcpProxy {
   readonly forward: Effect.Effect<void>
   /** Holds back each piece of data so long in each direction. Order is kept. 0: not at all. */
   readonly delay: (millis: number) => Effect.Effect<void>
+  /** Pieces of data that were passed on late. */
+  readonly late: Effect.Effect<Late>
+}
+
+/** By direction: towards the server, and back. */
+export interface Late {
+  readonly up: number
+  readonly down: number
 }
 
 interface Link {
@@ -35,12 +44,13 @@ interface Link {
 interface Weather {
   swallowing: boolean
   millis: number
+  readonly late: { up: number; down: number }
 }
 
 /** Listens on a free port as long as the scope is open, and forwards to `target` on the loopback interface. */
 export const make = Effect.fnUntraced(function* (target: number): Effect.fn.Return<TcpProxy, never, Scope.Scope> {
   const links = new Set<Link>()
-  const weather: Weather = { swallowing: false, millis: 0 }
+  const weather: Weather = { swallowing: false, millis: 0, late: { up: 0, down: 0 } }
 
   const open = (client: Socket) => {
     const link = { client, server: connect({ port: target, host: "127.0.0.1", allowHalfOpen: true, noDelay: true }) }
@@ -75,7 +85,8 @@ export const make = Effect.fnUntraced(function* (target: number): Effect.fn.Retu
       weather.swallowing = false
       for (const socket of sockets()) socket.resume()
     }),
-    delay: (millis) => Effect.sync(() => void (weather.millis = millis))
+    delay: (millis) => Effect.sync(() => void (weather.millis = millis)),
+    late: Effect.sync(() => ({ ...weather.late }))
   }
 })
 
@@ -87,8 +98,8 @@ const listen = (port: number, open: (client: Socket) => void): Effect.Effect<Ser
 
 /** Carries data and ends both ways until both sides are closed. */
 const relay = ({ client, server }: Link, weather: Weather, ended: () => void) => {
-  const carry = (from: Socket, to: Socket) => {
-    const late = inOrder(weather)
+  const carry = (from: Socket, to: Socket, direction: keyof Late) => {
+    const late = inOrder(weather, direction)
     from.on("data", (bytes) =>
       late(() => {
         // Back-pressure: what the receiver does not take is not read from the sender.
@@ -104,21 +115,24 @@ const relay = ({ client, server }: Link, weather: Weather, ended: () => void) =>
     })
     if (weather.swallowing) from.pause()
   }
-  carry(client, server)
-  carry(server, client)
+  carry(client, server, "up")
+  carry(server, client, "down")
 }
 
 /** Does things after the delay of the moment, one after another: what comes later never overtakes. */
-const inOrder = (weather: Weather) => {
+const inOrder = (weather: Weather, direction: keyof Late) => {
   let waiting = 0
   let last = Promise.resolve()
   return (act: () => void): void => {
     if (waiting === 0 && weather.millis === 0) return act()
-    const due = performance.now() + weather.millis
+    const { millis } = weather
+    const due = performance.now() + millis
     waiting++
     last = last.then(async () => {
-      await setTimeout(Math.max(0, due - performance.now()))
+      // A timer may be early.
+      while (performance.now() < due) await setTimeout(Math.ceil(due - performance.now()))
       waiting--
+      if (millis > 0) weather.late[direction]++
       act()
     })
   }

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { execFile, execFileSync } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Binaries from "./Binaries.ts"
 import * as Port from "./Port.ts"
@@ -57,7 +58,9 @@ export const make = Effect.fnUntraced(function* (
     command: join(bin, "postgres"),
     args: ["-D", data, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])],
     user,
-    answers: Effect.map(Port.ask(port, startup), (answer) => answer.startsWith("R"))
+    answers: Effect.map(Port.ask(port, startup), (answer) => answer.startsWith("R")),
+    // Its process, its data and the second of its start.
+    incarnation: Effect.sync(() => readFileSync(join(data, "postmaster.pid"), "utf8").split("\n").slice(0, 3).join(" "))
   })
   return { ...server, url: `postgres://tutti@127.0.0.1:${port}/postgres` }
 })

@@ -93,6 +93,7 @@ const serve = ({ answers, bin, directory, port, settings }: Place): Effect.Effec
     appendfsync: "always",
     ...settings
   }
+  const told = Effect.map(Port.ask(port, "INFO server\r\n"), (answer) => /^run_id:(\w+)/m.exec(answer)?.[1] ?? "")
   return Effect.map(
     ServerProcess.make({
       name: "Redis",
@@ -100,7 +101,8 @@ const serve = ({ answers, bin, directory, port, settings }: Place): Effect.Effec
       directory,
       command: join(bin, "redis-server"),
       args: Object.entries(all).flatMap(([name, value]) => [`--${name}`, String(value)]),
-      answers
+      answers,
+      incarnation: told
     }),
     (server) => ({ ...server, url: `redis://127.0.0.1:${port}` })
   )

@@ -24,6 +24,8 @@ export interface Server {
   readonly pid: Effect.Effect<number>
   /** Whether it answers within a second. */
   readonly answers: Effect.Effect<boolean>
+  /** What the server says of itself, that is another thing after each start. */
+  readonly incarnation: Effect.Effect<string>
   /** SIGKILL, to the server and what it started. */
   readonly kill: Effect.Effect<void, ServerError>
   /** Starts it again after `kill`, with the same port and data. */
@@ -48,6 +50,7 @@ export interface Program {
   readonly args: ReadonlyArray<string>
   readonly user?: User | undefined
   readonly answers: Effect.Effect<boolean>
+  readonly incarnation: Effect.Effect<string>
 }
 
 /** A directory that is removed with the scope, after the server in it was stopped. */
@@ -106,6 +109,7 @@ export const make = Effect.fnUntraced(function* (program: Program): Effect.fn.Re
     directory: program.directory,
     pid: Effect.sync(() => pid),
     answers,
+    incarnation: program.incarnation,
     kill,
     start: again,
     freeze: signal("STOP"),

@@ -33,6 +33,9 @@ const eventually = (check: Effect.Effect<boolean>) =>
 
 const surviveKill = Effect.fnUntraced(function* (server: Server) {
   const first = yield* server.pid
+  const incarnation = yield* server.incarnation
+  assert.notStrictEqual(incarnation, "")
+  assert.strictEqual(yield* server.incarnation, incarnation)
   yield* server.kill
   assert.isFalse(lives(first))
   assert.isFalse(yield* server.answers)
@@ -41,6 +44,7 @@ const surviveKill = Effect.fnUntraced(function* (server: Server) {
   yield* server.start
   assert.isTrue(yield* server.answers)
   assert.notStrictEqual(yield* server.pid, first)
+  assert.notStrictEqual(yield* server.incarnation, incarnation)
   assert.include((yield* Effect.flip(server.start)).message, "is running already")
 })
 

@@ -1,15 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as Embedded from "../../src/backends/Embedded.ts"
+import * as NodeSqlite from "../../src/backends/NodeSqlite.ts"
 import type { StreamId } from "../../src/event-store/Envelope.ts"
-import { EventStore } from "../../src/event-store/EventStore.ts"
+import { EventStore, layer as eventStore } from "../../src/event-store/EventStore.ts"
+import * as SqliteEventStore from "../../src/event-store/SqliteEventStore.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
+import { Sqlite } from "../../src/persistence/Sqlite.ts"
+import * as SqlitePersistence from "../../src/persistence/SqlitePersistence.ts"
+import * as SqliteWorkQueue from "../../src/queues/SqliteWorkQueue.ts"
+import * as WorkQueue from "../../src/queues/WorkQueue.ts"
 import { temporaryFile } from "../backends.ts"
 
 const stream = "s" as StreamId
@@ -28,6 +36,14 @@ const append = (type: string, expected: number) =>
 const types = EventStore.use((store) => Effect.map(store.readArray(stream), (events) => events.map(({ type }) => type)))
 
 const openingFails = (filename: string) => Effect.flip(using(filename, Effect.void))
+
+/** As `Embedded.stores`, with their connection in reach. */
+const connected = (filename: string) =>
+  Layer.mergeAll(
+    eventStore.pipe(Layer.provideMerge(SqliteEventStore.layerDriver())),
+    Layer.effect(Persistence, SqlitePersistence.make),
+    SqliteWorkQueue.layer()
+  ).pipe(Layer.provideMerge(NodeSqlite.layer({ filename })))
 
 describe("Embedded", () => {
   it.effect("creates missing directories, and finds everything on reopening", () =>
@@ -137,6 +153,48 @@ describe("Embedded", () => {
         }),
         { lockTimeout: "300 millis" }
       )
+    })
+  )
+
+  // The limit of pages gives what a full disk gives, SQLITE_FULL, to whoever runs the tests.
+  it.effect("on a full disk an append, a put and an offer are whole or not at all, and go on once there is room", () =>
+    Effect.gen(function* () {
+      const filename = yield* temporaryFile
+      const bulk = "x".repeat(50_000)
+      const inBulk = ["A", "B", "C"].map((type) => ({ type, data: { bulk } }))
+      const puts = ["a", "b", "c"].map((id) => ({ collection: "c", id, body: { bulk } }))
+      yield* Effect.gen(function* () {
+        const store = yield* EventStore
+        const documents = yield* Persistence
+        const queue = yield* WorkQueue.make("q", { item: Schema.String })
+        const sqlite = yield* Sqlite
+        const limit = (pages: number) =>
+          sqlite.attempt("set a limit", () => sqlite.prepare(`PRAGMA max_page_count = ${pages}`).all())
+        const append = store.append(stream, inBulk, 1)
+        yield* store.append(stream, [event("First")], 0)
+        // A limit below the size is taken as the size.
+        yield* limit(1)
+
+        const unavailable = yield* Effect.flip(append)
+        assert(unavailable._tag === "EventStoreError" && unavailable.reason._tag === "StoreUnavailable")
+        assert.strictEqual((unavailable.reason.cause as { errcode: number }).errcode, 13)
+        const notPut = yield* Effect.flip(documents.putAll(puts))
+        const notOffered = yield* Effect.flip(queue.offer(bulk))
+        for (const { message } of [unavailable, notPut, notOffered]) {
+          assert.include(message, `the disk that holds "${filename}" is full`)
+        }
+        assert.deepStrictEqual(yield* types, ["First"])
+        assert.deepStrictEqual(yield* documents.query("c"), [])
+        assert.strictEqual((yield* queue.stats).queued, 0)
+
+        yield* limit(1_000_000)
+        assert.strictEqual((yield* append).version, 4)
+        assert.isTrue(yield* documents.putAll(puts))
+        yield* queue.offer(bulk)
+        assert.deepStrictEqual(yield* types, ["First", "A", "B", "C"])
+        assert.strictEqual((yield* queue.stats).queued, 1)
+      }).pipe(Effect.scoped, Effect.provide(connected(filename)))
+      assert.deepStrictEqual(yield* using(filename, types), ["First", "A", "B", "C"])
     })
   )
 

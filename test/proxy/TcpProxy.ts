@@ -129,8 +129,8 @@ const inOrder = (weather: Weather, direction: keyof Late) => {
     const due = performance.now() + millis
     waiting++
     last = last.then(async () => {
-      // A timer may be early.
-      while (performance.now() < due) await setTimeout(Math.ceil(due - performance.now()))
+      // A timer may be early, by less than a millisecond.
+      await setTimeout(Math.max(0, Math.ceil(due - performance.now()) + 1))
       waiting--
       if (millis > 0) weather.late[direction]++
       act()

@@ -161,8 +161,9 @@ describe("Embedded", () => {
     Effect.gen(function* () {
       const filename = yield* temporaryFile
       const bulk = "x".repeat(50_000)
-      const inBulk = ["A", "B", "C"].map((type) => ({ type, data: { bulk } }))
-      const puts = ["a", "b", "c"].map((id) => ({ collection: "c", id, body: { bulk } }))
+      // There is room for the first of them.
+      const inBulk = ["A", "B"].map((type) => ({ type, data: { bulk: type === "A" ? "" : bulk } }))
+      const puts = ["a", "b"].map((id) => ({ collection: "c", id, body: { bulk: id === "a" ? "" : bulk } }))
       yield* Effect.gen(function* () {
         const store = yield* EventStore
         const documents = yield* Persistence
@@ -188,13 +189,13 @@ describe("Embedded", () => {
         assert.strictEqual((yield* queue.stats).queued, 0)
 
         yield* limit(1_000_000)
-        assert.strictEqual((yield* append).version, 4)
+        assert.strictEqual((yield* append).version, 3)
         assert.isTrue(yield* documents.putAll(puts))
         yield* queue.offer(bulk)
-        assert.deepStrictEqual(yield* types, ["First", "A", "B", "C"])
+        assert.deepStrictEqual(yield* types, ["First", "A", "B"])
         assert.strictEqual((yield* queue.stats).queued, 1)
       }).pipe(Effect.scoped, Effect.provide(connected(filename)))
-      assert.deepStrictEqual(yield* using(filename, types), ["First", "A", "B", "C"])
+      assert.deepStrictEqual(yield* using(filename, types), ["First", "A", "B"])
     })
   )
 

@@ -12,7 +12,7 @@ import * as Floor from "./floor.ts"
 import { compare, printMachine } from "./harness.ts"
 import * as Peers from "./peers/peers.ts"
 import * as Places from "./places.ts"
-import { alone, crowded, onFloor, onLayer, type RunMany, steps, type System } from "./tenSteps.ts"
+import { alone, crowded, latencies, onFloor, onLayer, type RunMany, steps, type System } from "./tenSteps.ts"
 
 const onRedis = (place: Places.Place<string>) => onLayer(place, (url) => Redis.layer({ url, durability: "ignore" }))
 
@@ -74,6 +74,26 @@ await compare(
       reference: "floor, Redis everysec",
       aim: atLeast(0.7)
     }
+  ]
+)
+
+await compare(
+  "Latency of a step at 100 runs at once",
+  {
+    unit: "ms",
+    rounds: 5,
+    notes: ["from asking for a step to its answer, of 1,000 runs of 10 steps, DBOS 300", ...settings]
+  },
+  [
+    ...latencies("floor, SQLite", floorSqlite, { runs: 1000 }),
+    ...latencies("Embedded", embedded, { runs: 1000, reference: "floor, SQLite" }),
+    ...latencies("floor, PostgreSQL", floorPostgres, { runs: 1000 }),
+    ...latencies("Postgres", postgres, { runs: 1000, reference: "floor, PostgreSQL" }),
+    ...latencies("DBOS on PostgreSQL, beside Postgres", dbos, { runs: 300, reference: "Postgres" }),
+    ...latencies("floor, Redis always", floorAlways, { runs: 1000 }),
+    ...latencies("Redis always", redisAlways, { runs: 1000, reference: "floor, Redis always" }),
+    ...latencies("floor, Redis everysec", floorEverySecond, { runs: 1000 }),
+    ...latencies("Redis everysec", redisEverySecond, { runs: 1000, reference: "floor, Redis everysec" })
   ]
 )
 

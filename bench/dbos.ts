@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto"
 import * as Peers from "./peers/peers.ts"
 import * as Places from "./places.ts"
+import * as StepLatency from "./stepLatency.ts"
 import { type RunMany, steps, type System } from "./tenSteps.ts"
 
 /** DBOS keeps one process-wide registry, so the workflow is registered once. */
@@ -14,8 +15,10 @@ const register = async () => {
       let value = start
       for (let step = 0; step < steps; step++) {
         const before = value
+        const asked = StepLatency.asked()
         const work = async () => ({ step, ok: true, value: before + 1, note: "step-result" })
         value = (await DBOS.runStep(work, { name: `step${step}` })).value
+        StepLatency.answered(asked)
       }
       return value
     },

@@ -5,6 +5,7 @@
 import { Redis } from "ioredis"
 import { DatabaseSync } from "node:sqlite"
 import * as Peers from "./peers/peers.ts"
+import * as StepLatency from "./stepLatency.ts"
 
 interface Event {
   readonly type: string
@@ -130,8 +131,10 @@ const run = async (log: Log, steps: number): Promise<void> => {
   let value = 1
   await log.append(eventOf(stream, version++, "RunStarted", { input: { value } }))
   for (let step = 0; step < steps; step++) {
+    const asked = StepLatency.asked()
     const result = { step, ok: true, value: value + 1, note: "step-result" }
     await log.append(eventOf(stream, version++, "StepCompleted", result))
+    StepLatency.answered(asked)
     value = result.value
   }
   await log.append(eventOf(stream, version++, "RunCompleted", { value }))

@@ -1,8 +1,10 @@
 /** What an open run costs in memory while it waits: 100,000 of them in one process, each waiting for a signal. */
-import { Effect, Layer, ManagedRuntime, Schema } from "effect"
+import { Effect, Layer, ManagedRuntime, Redacted, Schema } from "effect"
 import { type Engine, EphemeralEngine, Orchestration, Signal } from "tutti"
 import * as Embedded from "tutti/embedded"
 import * as Memory from "tutti/memory"
+import * as Postgres from "tutti/postgres"
+import * as Redis from "tutti/redis"
 import { collectGarbage, compare, printMachine } from "./harness.ts"
 import * as Places from "./places.ts"
 
@@ -49,6 +51,8 @@ const each =
     })
 
 const embedded = (filename: string) => Embedded.layer({ filename })
+const postgres = (url: string) => Postgres.layer({ url: Redacted.make(url) })
+const redis = (url: string) => Redis.layer({ url, durability: "ignore" })
 
 printMachine()
 await compare(
@@ -61,6 +65,8 @@ await compare(
   [
     { name: "EphemeralEngine", run: each(Places.nowhere, () => EphemeralEngine.layer()) },
     { name: "Memory", run: each(Places.nowhere, () => Memory.layer) },
-    { name: "Embedded", run: each(Places.file, embedded) }
+    { name: "Embedded", run: each(Places.file, embedded) },
+    { name: "Postgres", run: each(Places.database, postgres) },
+    { name: "Redis", run: each(Places.redisEverySecond, redis) }
   ]
 )

@@ -1,8 +1,5 @@
 /** Building read models from the log, beside reading and decoding alone; commands a second, beside bare appends. */
-import { Effect, type Layer, ManagedRuntime, Schema, Stream } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { Effect, type Layer, ManagedRuntime, Redacted, Schema, Stream } from "effect"
 import {
   CommandHandler,
   Decider,
@@ -15,7 +12,10 @@ import {
 } from "tutti"
 import * as Embedded from "tutti/embedded"
 import * as Memory from "tutti/memory"
+import * as Postgres from "tutti/postgres"
+import * as Redis from "tutti/redis"
 import { compare, perSecond, printMachine } from "./harness.ts"
+import * as Places from "./places.ts"
 
 const Added = Schema.TaggedStruct("Added", { item: Schema.String, amount: Schema.Int })
 const Counters = EventStream.make("counter", { events: Added })
@@ -36,18 +36,41 @@ const perItem = Projection.make("items", {
 type Services = EventStore.EventStore | Persistence
 type Run = <A>(effect: Effect.Effect<A, unknown, Services>) => Promise<A>
 
-const within = async <A>(home: "memory" | "embedded", use: (run: Run) => Promise<A>): Promise<A> => {
-  const folder = mkdtempSync(join(tmpdir(), "tutti-bench-"))
-  const layer: Layer.Layer<Services, unknown> =
-    home === "memory" ? Memory.storesOf(Memory.makeState()) : Embedded.stores({ filename: join(folder, "tutti.db") })
-  const runtime = ManagedRuntime.make(layer)
-  try {
-    return await use((effect) => runtime.runPromise(effect))
-  } finally {
-    await runtime.dispose()
-    rmSync(folder, { recursive: true })
-  }
+/** Where the stores lie. */
+interface Home {
+  readonly name: string
+  readonly setting: string
+  readonly within: <A>(use: (run: Run) => Promise<A>) => Promise<A>
 }
+
+const homeIn = <Where>(
+  [name, setting]: readonly [string, string],
+  place: Places.Place<Where>,
+  stores: (where: Where) => Layer.Layer<Services, unknown>
+): Home => ({
+  name,
+  setting,
+  within: (use) =>
+    place(async (where) => {
+      const runtime = ManagedRuntime.make(stores(where))
+      try {
+        return await use((effect) => runtime.runPromise(effect))
+      } finally {
+        await runtime.dispose()
+      }
+    })
+})
+
+const redis = (url: string) => Redis.stores({ url, durability: "ignore" })
+const homes: ReadonlyArray<Home> = [
+  homeIn(["memory", "in this process"], Places.nowhere, () => Memory.storesOf(Memory.makeState())),
+  homeIn(["embedded", "WAL, synchronous=FULL"], Places.file, (filename) => Embedded.stores({ filename })),
+  homeIn(["postgres", "fsync=on, synchronous_commit=on"], Places.database, (url) =>
+    Postgres.stores({ url: Redacted.make(url) })
+  ),
+  homeIn(["redis always", "appendonly, appendfsync=always"], Places.redisAlways, redis),
+  homeIn(["redis everysec", "appendonly, appendfsync=everysec"], Places.redisEverySecond, redis)
+]
 
 const total = 20_000
 const streams = 200
@@ -81,8 +104,8 @@ const build = <A>(projection: Projection.Projection<A, typeof Added.Type>) =>
     })
   )
 
-const rebuilds = (home: "memory" | "embedded", work: Effect.Effect<unknown, unknown, Services>) => () =>
-  within(home, async (run) => {
+const rebuilds = (home: Home, work: Effect.Effect<unknown, unknown, Services>) => () =>
+  home.within(async (run) => {
     await run(fill)
     if ((await run(count)) !== total) throw new Error("events were lost")
     return perSecond(total, () => run(work))
@@ -98,8 +121,8 @@ const Counter = Decider.make({
 type Handle = (id: string, amount: number) => Effect.Effect<unknown, unknown>
 
 /** Commands to so many streams at once, one after the other in each. */
-const commands = (home: "memory" | "embedded", each: number, make: Effect.Effect<Handle, unknown, Services>) => () =>
-  within(home, async (run) => {
+const commands = (home: Home, each: number, make: Effect.Effect<Handle, unknown, Services>) => () =>
+  home.within(async (run) => {
     const handle = await run(make)
     const write = (stream: number) =>
       Effect.forEach(Array(each).keys(), (amount) => handle(`${stream}`, amount), { discard: true })
@@ -132,13 +155,11 @@ const inline: Effect.Effect<Handle, unknown, Services> = Effect.gen(function* ()
   return (id, amount) => handle(id, amount)
 })
 
-const full = "SQLite: WAL, synchronous=FULL"
-
 printMachine()
-for (const home of ["memory", "embedded"] as const) {
+for (const home of homes) {
   await compare(
-    `Build a projection anew, ${home}`,
-    { unit: "events/s", rounds: 7, notes: [`${total} events of ${streams} streams, 500 a commit`, full] },
+    `Build a projection anew, ${home.name}`,
+    { unit: "events/s", rounds: 7, notes: [`${total} events of ${streams} streams, 500 a commit`, home.setting] },
     [
       { name: "read and decode alone", run: rebuilds(home, decodeAll) },
       { name: "50 documents", run: rebuilds(home, build(perItem)), reference: "read and decode alone" },
@@ -151,8 +172,8 @@ for (const home of ["memory", "embedded"] as const) {
   )
   const each = 20
   await compare(
-    `Commands to 100 streams at once, ${home}`,
-    { unit: "commands/s", rounds: 7, notes: [`streams of up to ${each} events`, full] },
+    `Commands to 100 streams at once, ${home.name}`,
+    { unit: "commands/s", rounds: 7, notes: [`streams of up to ${each} events`, home.setting] },
     [
       { name: "appends alone", run: commands(home, each, appendsAlone) },
       { name: "commands", run: commands(home, each, handled), reference: "appends alone" },

@@ -2,8 +2,9 @@
 import { Effect, Layer, ManagedRuntime, Schema } from "effect"
 import { Agent, type Engine, Orchestration, Task } from "tutti"
 import * as Floor from "./floor.ts"
-import { microsEach, perSecond } from "./harness.ts"
+import { type Case, microsEach, percentile, perSecond } from "./harness.ts"
 import type { Place } from "./places.ts"
+import * as StepLatency from "./stepLatency.ts"
 
 export const steps = 10
 
@@ -25,7 +26,11 @@ const TenSteps = Orchestration.make("TenSteps", {
   output: { value: Schema.Int },
   run: Effect.fnUntraced(function* (input) {
     let { value } = input
-    for (let step = 0; step < steps; step++) value = (yield* Effect.orDie(worker.run({ step, value }))).value
+    for (let step = 0; step < steps; step++) {
+      const asked = StepLatency.asked()
+      value = (yield* Effect.orDie(worker.run({ step, value }))).value
+      StepLatency.answered(asked)
+    }
     return { value }
   })
 })
@@ -89,3 +94,24 @@ export const crowded =
       await runMany(runs / 5, concurrency)
       return perSecond(runs * steps, () => runMany(runs, concurrency))
     })
+
+/** Two rows: what half and what 99 in a hundred steps do not exceed, in milliseconds, of 100 runs at once. */
+export const latencies = <Where>(
+  name: string,
+  system: System<Where>,
+  { reference, runs }: { readonly runs: number; readonly reference?: string }
+): ReadonlyArray<Case> => {
+  let measured: ReadonlyArray<number> = []
+  const measure = () =>
+    system(async (runMany) => {
+      await runMany(runs / 5, concurrency)
+      measured = await StepLatency.watch(() => runMany(runs, concurrency))
+      if (measured.length !== runs * steps) throw new Error(`${measured.length} steps were seen`)
+      return percentile(measured, 50)
+    })
+  const beside = (part: string) => (reference === undefined ? {} : { reference: `${reference}, ${part}` })
+  return [
+    { name: `${name}, p50`, run: measure, ...beside("p50") },
+    { name: `${name}, p99`, run: () => percentile(measured, 99), ...beside("p99") }
+  ]
+}

@@ -240,7 +240,9 @@ const requests = () => {
 }
 
 const stamped = (meta: Partial<EventMeta> | undefined, now: number): EventMeta =>
-  meta?.timestamp === undefined ? { ...meta, timestamp: now } : { ...meta, timestamp: meta.timestamp }
+  hasTime(meta) ? meta : { ...meta, timestamp: now }
+
+const hasTime = (meta: Partial<EventMeta> | undefined): meta is EventMeta => meta?.timestamp !== undefined
 
 const readPages =
   (driver: EventStoreDriver["Service"], pageSize: number): EventStore["Service"]["read"] =>

@@ -3,9 +3,10 @@
  *
  * Tables, in one schema (default `public`): `tutti_events` and `tutti_streams` (the log), `tutti_documents` (read models,
  * checkpoints, leases), `tutti_queues`, `tutti_queue_items` and `tutti_queue_keys` (work queues), `workflow_hooks` (the
- * configuration of hooks) and `tutti_schema` (versions of the others); functions: `tutti_append`, `tutti_append_one`, `tutti_append_each`,
- * `tutti_delete`, `tutti_put`, `tutti_queue_…`, `workflow_hooks_changed`. They may share a database, and a schema, with
- * tables of yours. They are made and brought up to date when the layer is built, by one process at a time.
+ * configuration of hooks) and `tutti_schema` (versions of the others); functions: `tutti_append`, `tutti_append_one`,
+ * `tutti_append_next`, `tutti_append_each`, `tutti_delete`, `tutti_put`, `tutti_queue_…`, `workflow_hooks_changed`. They may
+ * share a database, and a schema, with tables of yours. They are made and brought up to date when the layer is built, by one
+ * process at a time.
  *
  * What is acknowledged is as durable as the server's `synchronous_commit` makes a commit: see `docs/reference/postgres.md`.
  */

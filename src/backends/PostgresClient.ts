@@ -7,16 +7,18 @@
  * - A lost connection inside `SqlClient.withTransaction` is a typed error here; the client itself makes a defect of it.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
+import * as PgTypes from "@effect/sql-pg/PgTypes"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Reactivity from "effect/reactivity/Reactivity"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
-import { Postgres, PostgresError } from "../persistence/Postgres.ts"
+import { Postgres, PostgresError, type PostgresValue } from "../persistence/Postgres.ts"
 import { type Address, serverOf } from "./PostgresAddress.ts"
 import { postgresError, slow } from "./PostgresFailure.ts"
 import { type Options as Patience, patience } from "./PostgresPatience.ts"
@@ -103,7 +105,8 @@ const portOf = ({ bounded, patiently, schema, server, sql }: Parts): Postgres["S
     schema: PostgresSchema.quote(schema),
     channel,
     patiently,
-    run: (operation, statement, parameters) => bounded(operation, sql.unsafe(statement, parameters).values),
+    run: (operation, statement, parameters) =>
+      bounded(operation, sql.unsafe(statement, parameters.map(bindable)).values),
     listen: (heard, other) =>
       Effect.scoped(
         Effect.gen(function* () {
@@ -126,6 +129,13 @@ const portOf = ({ bounded, patiently, schema, server, sql }: Parts): Postgres["S
       )
     }
   }
+}
+
+/** Arrays say what they are an array of: the client would look at each element, and wrap it. */
+const bindable = (value: PostgresValue): unknown => {
+  if (!Array.isArray(value) || value.length === 0) return value
+  const element = typeof value[0] === "bigint" ? PgTypes.OID.int8 : PgTypes.OID.text
+  return Result.getOrThrow(PgTypes.array(value, element))
 }
 
 /**

@@ -7,6 +7,8 @@ import { isDown, type Postgres, type PostgresError } from "../persistence/Postgr
 /** A transaction that lost against another has done nothing: at once is as good as later. */
 const rematches = Schedule.jittered(Schedule.spaced("10 millis")).pipe(Schedule.upTo({ times: 20 }))
 
+const isBusy = (error: PostgresError): boolean => error.kind === "Busy"
+
 /** At first the server may have only restarted; later, one attempt a second bothers nobody. */
 const whileDown = Schedule.jittered(Schedule.min([Schedule.exponential("50 millis", 1.5), Schedule.spaced("1 second")]))
 
@@ -30,7 +32,7 @@ export interface Options {
 export const patience = ({ waitAtMost, whenDown }: Options): Postgres["Service"]["patiently"] => {
   const schedule = whileDown.pipe(Schedule.upTo({ duration: waitAtMost ?? "5 minutes" }))
   return (effect) => {
-    const rematched = Effect.retry(effect, { while: (error) => error.kind === "Busy", schedule: rematches })
+    const rematched = Effect.catchIf(effect, isBusy, () => Effect.retry(effect, { while: isBusy, schedule: rematches }))
     return whenDown === "fail" ? rematched : untilUp(rematched, schedule)
   }
 }

@@ -23,26 +23,6 @@ interface Target {
 export const numberOf = (expected: ExpectedVersion): number =>
   exactVersion(expected) ?? (expected === "Any" ? Expectation.any : Expectation.exists)
 
-/** A request of one event behind an exact version: it needs no columns. */
-export interface Single {
-  readonly expected: number
-  /** Parameters 2 to 6 of `tutti_append_one`. */
-  readonly parameters: ReadonlyArray<PostgresValue>
-}
-
-/** The only request, if it is so simple. */
-export const singleOf = (requests: ReadonlyArray<AppendRequest>): Single | undefined => {
-  const [request] = requests
-  if (requests.length !== 1 || request!.events.length !== 1 || request!.documents !== undefined) return undefined
-  const expected = exactVersion(request!.expected)
-  if (expected === undefined) return undefined
-  const event = request!.events[0]!
-  return {
-    expected,
-    parameters: [toText(request!.stream), expected, toText(event.type), toText(event.id), bodyOf(event)]
-  }
-}
-
 /** The requests of one call, taken apart into columns. */
 export class Batch {
   private readonly requests: ReadonlyArray<AppendRequest>
@@ -141,7 +121,9 @@ const both = (one: number, other: number): number => {
   return Expectation.never
 }
 
-const bodyOf = ({ data, meta, schemaVersion }: EncodedEvent): string => JSON.stringify({ schemaVersion, data, meta })
+/** The body of an event's row. */
+export const bodyOf = ({ data, meta, schemaVersion }: EncodedEvent): string =>
+  JSON.stringify({ schemaVersion, data, meta })
 
 const outcomeOf = (request: AppendRequest, [kind, first, second]: ReadonlyArray<number>): AppendOutcome => {
   const { expected, stream } = request

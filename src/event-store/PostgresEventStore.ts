@@ -8,11 +8,11 @@
  *   `{ schemaVersion, data, meta }`; `dedup` marks events appended without an exact expectation, so that only they pay for
  *   an index of ids.
  *
- * How an append is fenced: a batch is one call of `tutti_append` (of `tutti_append_one`, if it is one event behind an exact
- * version), so one round trip and one transaction. It takes an
- * advisory lock until its commit is visible, and only then reads the head of the log and the versions of its streams. So
- * nobody writes meanwhile, positions are gapless and become visible in their order, and conflicts are found before
- * anything is inserted. `UNIQUE (stream, version)` stands behind it.
+ * How an append is fenced: a batch is one call of `tutti_append` (of `tutti_append_next`, if it is one event for each of
+ * several streams behind an exact version, and of `tutti_append_one`, if it is one such event), so one round trip and one
+ * transaction. It takes an advisory lock until its commit is visible, and only then reads the head of the log and the
+ * versions of its streams. So nobody writes meanwhile, positions are gapless and become visible in their order, and conflicts
+ * are found before anything is inserted. `UNIQUE (stream, version)` stands behind it.
  *
  * How other processes hear of it: `NOTIFY` in the same transaction, on a channel of the schema, if anybody else listens
  * (`PostgresAudience.ts`). A process whose connection
@@ -30,7 +30,8 @@ import { toText } from "../persistence/PostgresText.ts"
 import { type AppendRequest, EventStoreDriver, tombstoneType } from "./EventStoreDriver.ts"
 import { EventStoreError, StoreCorrupt, StoreUnavailable, VersionConflict } from "./EventStoreError.ts"
 import type { Message } from "./PostgresAudience.ts"
-import { Batch, numberOf, singleOf } from "./PostgresBatch.ts"
+import { Batch, numberOf } from "./PostgresBatch.ts"
+import { nextEventsOf } from "./PostgresNextEvents.ts"
 import * as PostgresReader from "./PostgresReader.ts"
 import * as PostgresTables from "./PostgresTables.ts"
 import { PostgresWriter } from "./PostgresWriter.ts"
@@ -133,7 +134,8 @@ export const storeError = (error: PostgresError): EventStoreError => {
 
 const append = (postgres: Postgres["Service"], writer: PostgresWriter): EventStoreDriver["Service"]["append"] => {
   const one = `SELECT ${postgres.schema}.tutti_append_one($1, $2, $3::bigint, $4, $5, $6)`
-  const many = `SELECT head, versions, answers FROM ${postgres.schema}.tutti_append(
+  const next = `SELECT ${postgres.schema}.tutti_append_next($1, $2, $3, $4, $5, $6)`
+  const batched = `SELECT head, versions, answers FROM ${postgres.schema}.tutti_append(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::bigint)`
   const answerTo = (sql: string, parameters: ReadonlyArray<PostgresValue>) => {
     const once = Effect.flatMap(Clock.currentTimeMillis, (now) =>
@@ -147,17 +149,16 @@ const append = (postgres: Postgres["Service"], writer: PostgresWriter): EventSto
   }
   const appendBatch = Effect.fnUntraced(function* (requests: ReadonlyArray<AppendRequest>) {
     const batch = new Batch(requests)
-    return batch.outcomes(yield* answerTo(many, batch.parameters(yield* Clock.currentTimeMillis)))
+    return batch.outcomes(yield* answerTo(batched, batch.parameters(yield* Clock.currentTimeMillis)))
   })
   return (requests) => {
     if (requests.length === 0) return Effect.succeed([])
-    const single = singleOf(requests)
-    if (single === undefined) return appendBatch(requests)
-    return Effect.flatMap(answerTo(one, single.parameters), ([position]) => {
-      const appended = { version: single.expected + 1, position: Number(position), duplicate: false }
-      // A batch tells why not: it may be there already.
-      return position === null ? appendBatch(requests) : Effect.succeed([appended])
-    })
+    const nextEvents = nextEventsOf(requests)
+    if (nextEvents === undefined) return appendBatch(requests)
+    return Effect.flatMap(answerTo(requests.length === 1 ? one : next, nextEvents.parameters), ([first]) =>
+      // A batch tells why not: they may be there already.
+      first === null ? appendBatch(requests) : Effect.succeed(nextEvents.outcomes(Number(first)))
+    )
   }
 }
 

@@ -12,6 +12,9 @@ import type * as Schema from "effect/Schema"
 
 // oxlint-disable-next-line no-control-regex
 const odd = /[\0\u0001\ud800-\udfff\ue000]/gu
+/** Finds them, and whole pairs as well, in less time. */
+// oxlint-disable-next-line no-control-regex
+const perhapsOdd = /[\0\u0001\ud800-\udfff\ue000]/
 // oxlint-disable-next-line no-control-regex
 const escaped = /[\u0001\ue000]./gsu
 
@@ -33,7 +36,7 @@ const unescape = (pair: string): string => {
 }
 
 /** What PostgreSQL stores for a string. */
-export const toText = (text: string): string => text.replace(odd, escape)
+export const toText = (text: string): string => (text.search(perhapsOdd) < 0 ? text : text.replace(odd, escape))
 
 /** The string of which PostgreSQL has stored this. */
 export const fromText = (text: string): string => text.replace(escaped, unescape)

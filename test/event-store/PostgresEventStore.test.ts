@@ -11,6 +11,8 @@ import * as MemoryEventStore from "../../src/event-store/MemoryEventStore.ts"
 import * as PostgresEventStore from "../../src/event-store/PostgresEventStore.ts"
 import * as MemoryPersistence from "../../src/persistence/MemoryPersistence.ts"
 import { Persistence } from "../../src/persistence/Persistence.ts"
+import * as PostgresTables from "../../src/event-store/PostgresTables.ts"
+import * as PostgresDocuments from "../../src/persistence/PostgresDocuments.ts"
 import * as PostgresPersistence from "../../src/persistence/PostgresPersistence.ts"
 import { Postgres } from "../../src/persistence/Postgres.ts"
 import { temporarySchema } from "../postgres.ts"
@@ -164,6 +166,7 @@ const documentSets = [[{ id: "x" }], [{ id: "x", expected: 1 }], [{ id: "x" }, {
 const Step = Schema.Union([
   Schema.Array(Request).check(Schema.isMinLength(1), Schema.isMaxLength(2)),
   Schema.Array(Request).check(Schema.isMinLength(2), Schema.isMaxLength(4)),
+  Schema.Struct({ next: Schema.Literals(["p", "q", "r"]), off: Schema.Literals([0, 0, 0, -1, 1]) }),
   Schema.Struct({ again: Schema.Literals([0, 1, 2]), first: Schema.Literals([0, 1]) }),
   Schema.Struct({ truncate: Schema.Literals(["a", "b"]), version: Schema.Literals([1, 2, 3]) }),
   Schema.Struct({ delete: Schema.Literals(["b"]) })
@@ -221,10 +224,23 @@ const operationOf = Effect.fnUntraced(function* (
     return (driver: Driver) => outcome(driver.truncateBefore(step.truncate as StreamId, step.version))
   }
   if ("delete" in step) return (driver: Driver) => outcome(driver.delete(step.delete as StreamId, "Any"))
-  const batch = "again" in step ? (batches.at(-1 - step.again) ?? []).slice(step.first) : yield* batchOf(model, step)
+  const batch =
+    "again" in step
+      ? (batches.at(-1 - step.again) ?? []).slice(step.first)
+      : "next" in step
+        ? yield* nextOf(model, step)
+        : yield* batchOf(model, step)
   if (!("again" in step)) batches.push(batch)
   return (driver: Driver) => outcome(Effect.map(driver.append(batch), (outcomes) => outcomes.map(plain)))
 })
+
+/** One event for each stream, behind the version it is at, or beside it for one of them. */
+const nextOf = (model: Driver, { next, off }: { readonly next: string; readonly off: number }) =>
+  Effect.forEach(["a", "b"], (stream) =>
+    Effect.orElseSucceed(model.version(stream as StreamId), () => 0).pipe(
+      Effect.map((version) => request(stream, Math.max(0, version + (stream === "a" ? 0 : off)), `${next}/${stream}`))
+    )
+  )
 
 const batchOf = Effect.fnUntraced(function* (model: Driver, requests: ReadonlyArray<typeof Request.Type>) {
   const versions = new Map<string, number>()
@@ -283,6 +299,11 @@ describe("appends of other processes", () => {
       yield* there.driver.append([request("s", 3, "theirs again")])
       yield* heard.woken(3)
       assert.strictEqual(heard.count(), 3)
+      // So are events of several streams.
+      yield* here.driver.append([request("s", 4, "mine"), request("t", 0, "mine")])
+      yield* there.driver.append([request("s", 5, "theirs"), request("t", 1, "theirs")])
+      yield* heard.woken(4)
+      assert.strictEqual(heard.count(), 4)
     })
   )
 
@@ -408,6 +429,123 @@ describe("appends of other processes", () => {
       // The server had taken it: it is written, and this process must hear of it.
       yield* eventually(direct.driver.head, (head) => head === 1)
       yield* heard.woken(3)
+    })
+  )
+})
+
+describe("the next events of several streams", () => {
+  const next = (version: number) => ["a", "b", "c"].map((name) => request(name, version, `${name}/${version}`))
+
+  it.live("are appended by a function of their own, in their order", () =>
+    Effect.gen(function* () {
+      const options = yield* temporarySchema
+      const { driver, postgres, sql } = yield* open(options)
+      const drop = `DROP FUNCTION ${postgres.schema}.tutti_append, ${postgres.schema}.tutti_append_one`
+      yield* sql.unsafe(drop)
+      yield* driver.append(next(0))
+      const outcomes = yield* driver.append([...next(1), request("d", 0, "d/0")])
+      assert.deepStrictEqual(
+        outcomes.map((outcome) => ({ ...outcome })),
+        [2, 2, 2, 1].map((version, index) => ({ version, position: 4 + index, duplicate: false }))
+      )
+      const events = yield* driver.readAll({ max: 9 })
+      assert.deepStrictEqual(
+        events.map(({ id, position, stream, version }) => [position, stream, version, id]),
+        ["a/0", "b/0", "c/0", "a/1", "b/1", "c/1", "d/0"].map((id, index) => [index + 1, id[0], Number(id[2]) + 1, id])
+      )
+    })
+  )
+
+  it.live("are none of them appended by it if one does not fit: each is answered for itself", () =>
+    Effect.gen(function* () {
+      const { driver } = yield* open(yield* temporarySchema)
+      yield* driver.append(next(0))
+      yield* driver.append([request("b", 1, "taken")])
+      const outcomes = yield* driver.append([...next(1), request("gone", 3, "gone/3")])
+      assert.deepStrictEqual(
+        outcomes.map((outcome) => ("_tag" in outcome ? [outcome._tag] : [outcome.version, outcome.position])),
+        [[2, 5], ["VersionConflict"], [2, 6], ["VersionConflict"]]
+      )
+      assert.strictEqual(yield* driver.head, 6)
+    })
+  )
+
+  it.live("are of several streams: two for one are a conflict", () =>
+    Effect.gen(function* () {
+      const { driver } = yield* open(yield* temporarySchema)
+      yield* driver.append(next(0))
+      const outcomes = yield* driver.append([request("a", 1, "first"), request("a", 1, "second"), request("b", 1, "b")])
+      assert.deepStrictEqual(
+        outcomes.map((outcome) => ("_tag" in outcome ? [outcome._tag] : [outcome.version, outcome.position])),
+        [[2, 4], ["VersionConflict"], [2, 5]]
+      )
+    })
+  )
+
+  it.live("whose answer was lost are known when they are appended again", () =>
+    Effect.gen(function* () {
+      const { driver } = yield* open(yield* temporarySchema)
+      yield* driver.append(next(0))
+      const outcomes = yield* driver.append(next(0))
+      assert.deepStrictEqual(
+        outcomes.map((outcome) => ({ ...outcome })),
+        [1, 2, 3].map((position) => ({ version: 1, position, duplicate: true }))
+      )
+      assert.strictEqual(yield* driver.head, 3)
+    })
+  )
+
+  it.live("do not follow a version that was truncated", () =>
+    Effect.gen(function* () {
+      const { driver } = yield* open(yield* temporarySchema)
+      yield* driver.append([request("a", 0, "1", "2", "3")])
+      yield* driver.truncateBefore("a" as StreamId, 3)
+      const outcomes = yield* driver.append([request("a", 2, "late"), request("b", 0, "b")])
+      assert.deepStrictEqual(
+        outcomes.map((outcome) => ("_tag" in outcome ? outcome._tag : outcome.version)),
+        ["VersionConflict", 1]
+      )
+    })
+  )
+})
+
+describe("a database of an earlier version", () => {
+  it.live("is brought up to date, and who still writes as before goes on", () =>
+    Effect.gen(function* () {
+      const options = yield* temporarySchema
+      const earlier = yield* Effect.map(Layer.build(PostgresClient.layer(options)), Context.get(Postgres))
+      const { channel, schema } = earlier
+      const before = PostgresTables.migrations(schema, channel).slice(0, 2)
+      yield* earlier.migrate(PostgresDocuments.component, PostgresDocuments.migrations(schema))
+      yield* earlier.migrate("event store", before)
+      const appendAsBefore = (version: number) =>
+        earlier.run("append", `SELECT ${schema}.tutti_append_one($1, $2, $3::bigint, $4, $5, $6)`, [
+          "",
+          "s",
+          version,
+          "E",
+          `before/${version}`,
+          '{"schemaVersion":1,"data":1,"meta":{"timestamp":1}}'
+        ])
+      yield* appendAsBefore(0)
+      const isThere = Effect.map(
+        earlier.run(
+          "look",
+          "SELECT count(*) FROM pg_proc WHERE proname = 'tutti_append_next' AND pronamespace = $1::regnamespace",
+          [schema]
+        ),
+        ([row]) => row![0] === 1n
+      )
+      assert.isFalse(yield* isThere)
+      const { driver } = yield* open(options)
+      assert.isTrue(yield* isThere)
+      yield* driver.append([request("s", 1, "now/1"), request("t", 0, "now/0")])
+      yield* appendAsBefore(2)
+      const events = yield* driver.readAll({ max: 9 })
+      assert.deepStrictEqual(
+        events.map(({ id }) => id),
+        ["before/0", "now/1", "now/0", "before/2"]
+      )
     })
   )
 })

@@ -136,18 +136,16 @@ const appendsAlone: Effect.Effect<Handle, unknown, Services> = Effect.map(
   (services) => (id, amount) =>
     Effect.provideContext(Counters.append(id, [Added.make({ item: "i", amount })], { expected: amount }), services)
 )
-const handled: Effect.Effect<Handle, unknown, Services> = Effect.map(
-  CommandHandler.make(Counter),
-  ({ handle }): Handle =>
-    (id, amount) =>
-      handle(id, amount)
-)
-const snapshotted: Effect.Effect<Handle, unknown, Services> = Effect.map(
-  CommandHandler.make(Counter, { snapshots: { state: Schema.Struct({ sum: Schema.Int }), every: 20 } }),
-  ({ handle }): Handle =>
-    (id, amount) =>
-      handle(id, amount)
-)
+const handledWith = (options: CommandHandler.Options<{ readonly sum: number }, typeof Added.Type, never>) =>
+  Effect.map(
+    CommandHandler.make(Counter, options),
+    ({ handle }): Handle =>
+      (id, amount) =>
+        handle(id, amount)
+  )
+const handled = handledWith({})
+const kept = handledWith({ kept: 1000 })
+const snapshotted = handledWith({ snapshots: { state: Schema.Struct({ sum: Schema.Int }), every: 20 } })
 const inline: Effect.Effect<Handle, unknown, Services> = Effect.gen(function* () {
   yield* Effect.scoped(Effect.flatMap(ProjectionRunner.run(perStream), (runner) => runner.awaitPosition(0)))
   const append = yield* InlineProjection.make(Counters, [perStream])
@@ -177,6 +175,7 @@ for (const home of homes) {
     [
       { name: "appends alone", run: commands(home, each, appendsAlone) },
       { name: "commands", run: commands(home, each, handled), reference: "appends alone" },
+      { name: "commands, states kept", run: commands(home, each, kept), reference: "appends alone" },
       { name: "commands, a snapshot every 20", run: commands(home, each, snapshotted), reference: "appends alone" },
       { name: "commands, one projection inline", run: commands(home, each, inline), reference: "appends alone" }
     ]

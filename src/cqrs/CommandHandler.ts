@@ -6,22 +6,27 @@
  *   C5. What is appended was decided on the state it is appended to: of two commands at once, one is decided again.
  *   C6. A command whose id is remembered is not decided again. It is answered as the first time, and nothing is written.
  *   C7. A rejected command writes nothing and fails with the decider's own error.
+ *   C8. A state kept in memory changes no answer: what is appended to it was decided on it (C5), and a rejection, or a
+ *       decision for nothing, is made anew on what the stream holds now.
  *
  * **Gotchas**
  *
  * A command that leads to no events leaves no trace, so it is decided again when it comes again.
  */
+import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { EventMeta, Position, StreamVersion } from "../event-store/Envelope.ts"
 import type { EventStore } from "../event-store/EventStore.ts"
 import type { Appended } from "../event-store/EventStoreDriver.ts"
-import { DocumentConflict, type EventStoreError, VersionConflict } from "../event-store/EventStoreError.ts"
+import { DocumentConflict, EventStoreError, VersionConflict } from "../event-store/EventStoreError.ts"
 import type { Persistence } from "../persistence/Persistence.ts"
 import * as AggregateState from "./AggregateState.ts"
 import type { Decider } from "./Decider.ts"
+import { type KeptState, KeptStates } from "./KeptStates.ts"
 import * as Snapshot from "./Snapshot.ts"
 
 /**
@@ -97,6 +102,12 @@ export interface Options<State, Event, E> {
   readonly retry?: Schedule.Schedule<unknown>
   /** Left out: streams are folded from their first event. */
   readonly snapshots?: Snapshot.Options<State>
+  /**
+   * The states of so many streams are kept in memory, those used of late. A command on one of them reads nothing: its
+   * append says whether the state was the latest. Default 0. What is erased from a stream stays in a state that is kept,
+   * until the process ends or other streams take its place.
+   */
+  readonly kept?: number
   /** A command id is remembered for so many events of its stream. Default 1000. */
   readonly remembered?: number
   /** How events are appended. `InlineProjection.make` gives one that puts documents in the same commit. */
@@ -143,6 +154,7 @@ class Handler<Command, State, Event extends { readonly _tag: string }, E, R, App
   private readonly snapshots: Snapshot.Snapshots<State> | undefined
   private readonly append: Append<Event, AppendError>
   private readonly retry: Schedule.Schedule<unknown>
+  private readonly kept: KeptStates<State>
 
   constructor(
     decider: Decider<Command, State, Event, E, R>,
@@ -155,37 +167,69 @@ class Handler<Command, State, Event extends { readonly _tag: string }, E, R, App
     this.snapshots = options.snapshots && Snapshot.make(this.folding, options.snapshots)
     this.append = options.append ?? ((id, events, where) => this.provide(decider.stream.append(id, events, where)))
     this.retry = options.retry ?? defaultRetry
+    this.kept = new KeptStates(options.kept ?? 0)
   }
 
   state(id: string): Effect.Effect<State, EventStoreError> {
     return Effect.map(
-      Effect.flatMap(this.start(id), (from) => this.catchUp(id, from)),
+      Effect.flatMap(this.start(id), ({ current }) => this.catchUp(id, current)),
       ({ state }) => state
     )
   }
 
   handle(id: string, command: Command, given: CommandOptions) {
-    const { commandId } = given
     return Effect.gen({ self: this }, function* () {
-      const start = yield* this.start(id)
-      let current = start
+      const kept = this.kept.find(id)
+      if (kept !== undefined) {
+        const handled = yield* this.handleOn(id, kept, { command, given })
+        if (handled !== undefined) return handled
+      }
+      let { current, since } = kept ?? (yield* this.start(id))
       const decided = Effect.gen({ self: this }, function* () {
         // What was read before a conflict is not read again.
         current = yield* this.catchUp(id, current)
-        const known = commandId === undefined ? undefined : current.commands.get(commandId)
+        this.kept.keep(id, { current, since })
+        const known = this.knownOf(current, given)
         if (known !== undefined) return yield* this.answerAgain(id, known)
         const events = yield* this.decider.decide(command, current.state)
-        if (events.length === 0) return answer(events, current)
-        const after = yield* this.commit(id, { current, events, given })
-        if (this.snapshots !== undefined) yield* this.provide(this.snapshots.save(id, after, start.version))
-        return answer(events, after)
+        return yield* this.carryOut(id, { current, since }, { events, given })
       })
       return yield* Effect.retry(decided, { while: isConflict, schedule: this.retry })
+    }).pipe(
+      // Of a stream that was deleted, nothing shall stay.
+      Effect.tapError((error) => Effect.sync(() => error instanceof EventStoreError && this.kept.forget(id)))
+    )
+  }
+
+  /** C8: on a state that may be old. `undefined`: only the stream can tell. */
+  private handleOn(id: string, from: KeptState<State>, { command, given }: Commanded<Command>) {
+    return Effect.gen({ self: this }, function* () {
+      if (this.knownOf(from.current, given) !== undefined) return undefined
+      const decided = yield* Effect.exit(this.decider.decide(command, from.current.state))
+      if (Exit.isFailure(decided)) return Cause.hasInterrupts(decided.cause) ? yield* Effect.interrupt : undefined
+      if (decided.value.length === 0) return undefined
+      return yield* Effect.catchIf(this.carryOut(id, from, { events: decided.value, given }), isConflict, () =>
+        Effect.succeed(undefined)
+      )
+    })
+  }
+
+  private knownOf({ commands }: AggregateState.AggregateState<State>, { commandId }: CommandOptions) {
+    return commandId === undefined ? undefined : commands.get(commandId)
+  }
+
+  private carryOut(id: string, { current, since }: KeptState<State>, { events, given }: Decided<Event>) {
+    return Effect.gen({ self: this }, function* () {
+      if (events.length === 0) return answer(events, current)
+      const after = yield* this.commit(id, current, { events, given })
+      const isSaved = this.snapshots !== undefined && (yield* this.provide(this.snapshots.save(id, after, since)))
+      this.kept.keep(id, { current: after, since: isSaved ? after.version : since })
+      return answer(events, after)
     })
   }
 
   /** C5: appends to the version that was decided on. */
-  private commit(id: string, { current, events, given }: Decided<State, Event>) {
+  private commit(id: string, current: AggregateState.AggregateState<State>, { events, given }: Decided<Event>) {
     const { commandId, meta } = given
     const appended = this.append(id, events, {
       expected: current.version,
@@ -215,10 +259,13 @@ class Handler<Command, State, Event extends { readonly _tag: string }, E, R, App
     })
   }
 
-  private start(id: string): Effect.Effect<AggregateState.AggregateState<State>> {
+  private start(id: string): Effect.Effect<KeptState<State>> {
     const initial = AggregateState.initial(this.decider.initialState)
-    if (this.snapshots === undefined) return Effect.succeed(initial)
-    return Effect.map(this.provide(this.snapshots.load(id)), (found) => found ?? initial)
+    if (this.snapshots === undefined) return Effect.succeed({ current: initial, since: 0 })
+    return Effect.map(this.provide(this.snapshots.load(id)), (found) => ({
+      current: found ?? initial,
+      since: found?.version ?? 0
+    }))
   }
 
   private catchUp(id: string, from: AggregateState.AggregateState<State>, to?: StreamVersion) {
@@ -230,8 +277,12 @@ class Handler<Command, State, Event extends { readonly _tag: string }, E, R, App
   }
 }
 
-interface Decided<State, Event> {
-  readonly current: AggregateState.AggregateState<State>
+interface Commanded<Command> {
+  readonly command: Command
+  readonly given: CommandOptions
+}
+
+interface Decided<Event> {
   readonly events: ReadonlyArray<Event>
   readonly given: CommandOptions
 }

@@ -41,12 +41,12 @@ export interface Options<State> {
 /** Loads and saves the snapshots of one decider. */
 export interface Snapshots<State> {
   readonly load: (id: string) => Effect.Effect<AggregateState<State> | undefined, never, Persistence | EventStore>
-  /** Saves a snapshot, if it is time for one: the last was taken at version `since`. */
+  /** Saves a snapshot, and says so, if it is time for one: the last was taken at version `since`. */
   readonly save: (
     id: string,
     state: AggregateState<State>,
     since: StreamVersion
-  ) => Effect.Effect<void, never, Persistence | EventStore>
+  ) => Effect.Effect<boolean, never, Persistence | EventStore>
 }
 
 const Stored = Schema.Struct({
@@ -110,8 +110,8 @@ export const make = <State, Event extends { readonly _tag: string }>(
     load: (id) => load(id).pipe(ignoring(`read the snapshot of "${stream.streamId(id)}"`)),
     save: (id, state, since) =>
       state.version - since < every
-        ? Effect.void
-        : save(id, state).pipe(ignoring(`keep a snapshot of "${stream.streamId(id)}"`))
+        ? Effect.succeed(false)
+        : Effect.as(save(id, state).pipe(ignoring(`keep a snapshot of "${stream.streamId(id)}"`)), true)
   }
 }
 

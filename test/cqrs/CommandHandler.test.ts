@@ -3,13 +3,16 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { backends } from "../backends.ts"
 import * as CommandHandler from "../../src/cqrs/CommandHandler.ts"
 import { EventStore } from "../../src/event-store/EventStore.ts"
+import { EventStoreError, StoreUnavailable } from "../../src/event-store/EventStoreError.ts"
 import {
   addItem,
   AlreadyPaid,
+  Discarded,
   ItemAdded,
   Order,
   type OrderCommand,
@@ -188,6 +191,136 @@ describe("CommandHandler", () => {
       yield* Deferred.await(deciding)
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(yield* events("1"), [])
+    }).pipe(Effect.provide(layer))
+  )
+})
+
+describe("CommandHandler with states in memory", () => {
+  const { layer } = backends[0]!
+
+  /** Commands of a few customers about a few orders, some of them sent twice. */
+  const commands: ReadonlyArray<OrderCommand> = [
+    place("ann"),
+    addItem("score", 7),
+    addItem("baton", 2),
+    { _tag: "AddPair", names: ["a", "b"] },
+    pay
+  ]
+  const Sent = Schema.Struct({
+    by: Schema.Literals([0, 1]),
+    order: Schema.Literals(["1", "2", "3"]),
+    command: Schema.Literals([0, 0, 1, 1, 2, 3, 4]),
+    commandId: Schema.Literals(["", "", "c1", "c2", "c3"])
+  })
+
+  it.effect.prop("C8: changes no answer, whoever else writes", [Schema.Array(Sent)], ([sent]) =>
+    Effect.gen(function* () {
+      const options = { remembered: 5, snapshots: { state: OrderState, every: 3 } }
+      const plain = yield* CommandHandler.make(Order, { remembered: 5 })
+      const keeping = [
+        yield* CommandHandler.make(Order, { ...options, kept: 2 }),
+        yield* CommandHandler.make(Order, { ...options, kept: 5 })
+      ]
+      for (const { by, command, commandId, order } of sent) {
+        const given = commandId === "" ? {} : { commandId }
+        const answers = [
+          yield* Effect.result(keeping[by]!.handle(`kept/${order}`, commands[command]!, given)),
+          yield* Effect.result(plain.handle(`plain/${order}`, commands[command]!, given))
+        ].map((result) =>
+          result._tag === "Failure" ? result.failure._tag : { ...result.success, position: result.success.position > 0 }
+        )
+        assert.deepStrictEqual(answers[0], answers[1])
+      }
+      for (const order of ["1", "2", "3"]) {
+        assert.deepStrictEqual(yield* events(`kept/${order}`), yield* events(`plain/${order}`))
+      }
+    }).pipe(Effect.provide(layer, { local: true }))
+  )
+
+  /** How often streams are read. */
+  const counting = <A, E, R>(use: (reads: () => number) => Effect.Effect<A, E, R | EventStore>) =>
+    Effect.gen(function* () {
+      const store = yield* EventStore
+      let reads = 0
+      const counted = EventStore.of({ ...store, readArray: (...args) => (reads++, store.readArray(...args)) })
+      return yield* Effect.provideService(
+        use(() => reads),
+        EventStore,
+        counted
+      )
+    })
+
+  it.effect("C8: a command on a state that is kept reads nothing, one on another does", () =>
+    counting((reads) =>
+      Effect.gen(function* () {
+        const orders = yield* CommandHandler.make(Order, { kept: 2 })
+        for (const id of ["1", "2"]) yield* orders.handle(id, place("ann"))
+        const before = reads()
+        for (let index = 0; index < 5; index++) {
+          for (const id of ["1", "2"]) yield* orders.handle(id, addItem(`i${index}`, 1))
+        }
+        assert.strictEqual(reads(), before)
+        // "1" was used longest ago.
+        yield* orders.handle("3", place("ann"))
+        yield* orders.handle("2", pay)
+        assert.strictEqual(reads(), before + 1)
+        yield* orders.handle("1", pay)
+        assert.strictEqual(reads(), before + 2)
+      })
+    ).pipe(Effect.provide(layer))
+  )
+
+  it.effect("C5, C8: who was overtaken decides anew at once, without waiting for a retry", () =>
+    Effect.gen(function* () {
+      const [one, other] = [
+        yield* CommandHandler.make(Order, { kept: 9, retry: Schedule.recurs(0) }),
+        yield* CommandHandler.make(Order, { kept: 9, retry: Schedule.recurs(0) })
+      ]
+      yield* one.handle("1", place("ann"))
+      yield* other.handle("1", addItem("score", 7))
+      yield* one.handle("1", addItem("baton", 2))
+      const paid = yield* other.handle("1", pay)
+      assert.deepStrictEqual(paid.events, [new Paid({ total: 9 })])
+      assert.strictEqual((yield* Effect.flip(one.handle("1", pay)))._tag, "AlreadyPaid")
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("C8: a rejection upon an old state is no answer, nor is a decision for nothing", () =>
+    Effect.gen(function* () {
+      const orders = yield* CommandHandler.make(Order, { kept: 9 })
+      yield* orders.handle("1", place("ann"))
+      yield* orders.handle("1", pay)
+      yield* Orders.append("1", [new Discarded({}), new Placed({ customer: "bob" })], { expected: 2 })
+      const { state } = yield* orders.handle("1", addItem("score", 7))
+      assert.deepStrictEqual(state, { status: "open", items: ["score"], total: 7 })
+      yield* Orders.append("1", [new Discarded({})], { expected: 5 })
+      assert.deepStrictEqual((yield* orders.handle("1", place("eve"))).events, [new Placed({ customer: "eve" })])
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("a command whose append the store did not acknowledge is not decided again", () =>
+    Effect.gen(function* () {
+      const store = yield* EventStore
+      let decided = 0
+      let isDown = false
+      const down = new EventStoreError({
+        reason: new StoreUnavailable({ operation: "append events", retryable: true, cause: new Error("down") })
+      })
+      const orders = yield* CommandHandler.make(
+        { ...Order, decide: (command: OrderCommand, state: OrderState) => (decided++, Order.decide(command, state)) },
+        {
+          kept: 9,
+          append: (id, events, where) =>
+            Effect.andThen(Orders.append(id, events, where), (appended) =>
+              isDown ? Effect.fail(down) : Effect.succeed(appended)
+            ).pipe(Effect.provideService(EventStore, store))
+        }
+      )
+      yield* orders.handle("1", place("ann"))
+      isDown = true
+      assert.strictEqual(yield* Effect.flip(orders.handle("1", addItem("score", 7))), down)
+      assert.strictEqual(decided, 2)
+      assert.deepStrictEqual(yield* events("1"), ["OrderPlaced", "ItemAdded"])
     }).pipe(Effect.provide(layer))
   )
 })

@@ -10,6 +10,7 @@ import type { EventStoreError } from "../../event-store/EventStoreError.ts"
 import * as MemoryEventStore from "../../event-store/MemoryEventStore.ts"
 import { Persistence } from "../../persistence/Persistence.ts"
 import { Reopen } from "./EventStoreConformance.ts"
+import { makeMeeting } from "./meeting.ts"
 import type { Saboteur } from "./Saboteur.ts"
 
 type Driver = EventStoreDriver["Service"]
@@ -89,17 +90,20 @@ export const all: ReadonlyArray<EventStoreSaboteur> = [
     )
   ),
 
-  saboteur("E3", "yields between check and write", (honest) => ({
-    append: (requests) =>
-      one(requests, (request) =>
-        Effect.gen(function* () {
-          const version = yield* honest.version(request.stream)
-          yield* Effect.yieldNow
-          const expected = holds(request.expected, version) ? "Any" : request.expected
-          return yield* appendOne(honest, { ...request, expected })
-        })
-      )
-  })),
+  saboteur("E3", "lets others in between check and write", (honest) => {
+    const meet = makeMeeting()
+    return {
+      append: (requests) =>
+        one(requests, (request) =>
+          Effect.gen(function* () {
+            const version = yield* honest.version(request.stream)
+            yield* meet(request.stream)
+            const expected = holds(request.expected, version) ? "Any" : request.expected
+            return yield* appendOne(honest, { ...request, expected })
+          })
+        )
+    }
+  }),
 
   saboteur(
     "E4",

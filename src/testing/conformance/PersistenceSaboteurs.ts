@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type Document, Persistence, type Put } from "../../persistence/Persistence.ts"
+import { makeMeeting } from "./meeting.ts"
 import type { Saboteur } from "./Saboteur.ts"
 
 type Documents = Persistence["Service"]
@@ -70,16 +71,21 @@ export const ofDocuments: ReadonlyArray<Saboteur<Persistence>> = [
     query: (_, query) => honest.query("all", query)
   })),
 
-  saboteur("P8", "yields between check and write", (honest) => ({
-    putAll: (puts) =>
-      Effect.gen(function* () {
-        const found = yield* Effect.forEach(puts, ({ collection, id }) => honest.get(collection, id))
-        const hold = puts.every(({ expected }, index) => expected === undefined || expected === versionOf(found[index]))
-        if (!hold) return false
-        yield* Effect.yieldNow
-        return yield* honest.putAll(puts.map(({ expected: _, ...put }) => put))
-      })
-  })),
+  saboteur("P8", "lets others in between check and write", (honest) => {
+    const meet = makeMeeting()
+    return {
+      putAll: (puts) =>
+        Effect.gen(function* () {
+          const found = yield* Effect.forEach(puts, ({ collection, id }) => honest.get(collection, id))
+          const hold = puts.every(
+            ({ expected }, index) => expected === undefined || expected === versionOf(found[index])
+          )
+          if (!hold) return false
+          yield* meet(puts[0]?.id ?? "")
+          return yield* honest.putAll(puts.map(({ expected: _, ...put }) => put))
+        })
+    }
+  }),
 
   saboteur("P9", "lets each put of a call see what was there before", (honest) => ({
     putAll: (puts) =>
@@ -130,10 +136,13 @@ export const ofDocuments: ReadonlyArray<Saboteur<Persistence>> = [
  * @since 0.1.0
  */
 export const ofLeases: ReadonlyArray<Saboteur<Persistence>> = [
-  saboteur("L1", "forgets what a put expects", (honest) => ({
-    get: (collection, id) => Effect.tap(honest.get(collection, id), () => Effect.yieldNow),
-    putAll: (puts) => honest.putAll(puts.map(({ expected: _, ...put }) => put))
-  })),
+  saboteur("L1", "forgets what a put expects", (honest) => {
+    const meet = makeMeeting()
+    return {
+      get: (collection, id) => Effect.tap(honest.get(collection, id), () => meet(id)),
+      putAll: (puts) => honest.putAll(puts.map(({ expected: _, ...put }) => put))
+    }
+  }),
 
   saboteur("L2", "keeps a document as it was first put", (honest) => ({
     putAll: (puts) =>

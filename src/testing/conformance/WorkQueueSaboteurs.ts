@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as MemoryWorkQueue from "../../queues/MemoryWorkQueue.ts"
 import { type NewItem, type QueueSettings, WorkQueueDriver } from "../../queues/WorkQueueDriver.ts"
+import { makeMeeting } from "./meeting.ts"
 import type { Saboteur } from "./Saboteur.ts"
 import { ReopenQueues } from "./WorkQueueFixtures.ts"
 
@@ -90,15 +91,18 @@ export const all: ReadonlyArray<Saboteur<WorkQueueDriver>> = [
     )
   ),
 
-  saboteur("W7", "looks, yields, and takes", (honest) => ({
-    claim: (queue, options) =>
-      Effect.gen(function* () {
-        const peeked = yield* honest.claim(queue, { ...options, until: options.now })
-        yield* Effect.yieldNow
-        yield* honest.claim(queue, options)
-        return peeked
-      })
-  })),
+  saboteur("W7", "looks, lets others in, and takes", (honest) => {
+    const meet = makeMeeting()
+    return {
+      claim: (queue, options) =>
+        Effect.gen(function* () {
+          const peeked = yield* honest.claim(queue, { ...options, until: options.now })
+          yield* meet(queue.name)
+          yield* honest.claim(queue, options)
+          return peeked
+        })
+    }
+  }),
 
   saboteur("W8", "believes whoever claims to hold an item", (honest) => {
     const tokens = new Map<string, number>()

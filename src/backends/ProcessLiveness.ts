@@ -29,11 +29,24 @@ const exists = (pid: number): boolean => {
   }
 }
 
+/** Killed, but not waited for by its parent: in a container nobody may ever do so. Only Linux tells. */
+const isZombie = (pid: number): boolean => {
+  try {
+    const stat = Fs.readFileSync(`/proc/${pid}/stat`, "utf8")
+    // After the name of the program, which may hold anything.
+    return stat.slice(stat.lastIndexOf(")")).startsWith(") Z")
+  } catch {
+    return false
+  }
+}
+
+const isGone = (pid: number): boolean => !exists(pid) || isZombie(pid)
+
 export const make = (): Liveness => {
   const here = machine()
   return {
     instance: { machine: here, pid: Process.pid },
     isGone: (instance: Instance) =>
-      instance["machine"] === here && typeof instance["pid"] === "number" && !exists(instance["pid"])
+      instance["machine"] === here && typeof instance["pid"] === "number" && isGone(instance["pid"])
   }
 }
